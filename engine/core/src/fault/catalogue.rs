@@ -1,0 +1,207 @@
+//! Every fault code. docs/ERRORS.md lists the same codes for operators; a test compares the two.
+
+macro_rules! codes {
+    ($($constant:ident = $name:literal, $class:ident, $retry:ident, $cause:literal, $hint:literal;)*) => {
+        /// The codes, one constant each, and [`ALL`](code::ALL).
+        pub mod code {
+            use super::super::{Class, Code, Retry};
+            $(
+                #[doc = concat!("`", $name, "`: ", $cause)]
+                pub static $constant: Code =
+                    Code { name: $name, class: Class::$class, retry: Retry::$retry, cause: $cause, hint: $hint };
+            )*
+            /// Every code, in the order of the catalogue.
+            pub static ALL: &[&Code] = &[$(&$constant),*];
+        }
+    };
+}
+
+codes! {
+    // --- events and routing ---
+    EVENT_UNKNOWN_BODY = "event.unknown_body", Input, Never,
+        "a message on the intake queue has a body that no parser knows",
+        "look at the message in the dead-letter queue; only S3 event envelopes belong on this queue";
+    ROUTE_AMBIGUOUS = "route.ambiguous", Config, Never,
+        "two file group rules of equal weight match the same key",
+        "make one of the two key patterns more exact, apply it, then reprocess the file";
+    ROUTE_BAD_KEY = "route.bad_key", Input, Never,
+        "the object's key cannot be a file: it ends with a slash, has an empty or dotted segment, or is not text",
+        "ask whoever uploads to use a plain key, then upload again";
+    ROUTE_NAME_REFUSED = "route.name_refused", Config, Never,
+        "the remote name that the template makes for this file is not a safe file name",
+        "change the subscription's remote_name template, apply it, then reprocess the file";
+
+    // --- intake ---
+    INTAKE_BUCKET_MISSING = "intake.bucket_missing", Config, Never,
+        "the bucket is not a folder under the buckets folder",
+        "create the folder, or correct the bucket name";
+    INTAKE_UNREADABLE = "intake.unreadable", Artifact, Later,
+        "a file in a bucket folder could not be read",
+        "check the file's owner and permissions";
+    INTAKE_BAD_KEY = "intake.bad_key", Config, Never,
+        "the key cannot be a file below the bucket's folder",
+        "use a relative key without empty, `.` or `..` segments, each segment at most 255 bytes";
+
+    // --- artifacts and objects ---
+    ARTIFACT_MISSING = "artifact.missing", Artifact, Never,
+        "the stored artifact is not in the artifact store",
+        "it was deleted or expired; reprocess the file while its original still exists";
+    ARTIFACT_CHANGED = "artifact.changed", Artifact, Never,
+        "the stored object is not the version that was recorded",
+        "the object was overwritten; the newer version has its own file and delivery";
+    ARTIFACT_HASH_DIFFERS = "artifact.hash_differs", Artifact, Never,
+        "the bytes read from the artifact store do not have the recorded sha256",
+        "the storage damaged or somebody changed the artifact; reprocess the file";
+    OBJECT_STORE_FULL = "object.store_full", Engine, Later,
+        "the disk that holds the object store is full",
+        "free space on that disk; the work is tried again by itself";
+    OBJECT_STORE_FAILED = "object.store_failed", Engine, Later,
+        "the object store could not be read or written",
+        "check the folder's owner, permissions and disk; the work is tried again by itself";
+    OBJECT_EXISTS = "object.exists", Engine, Never,
+        "the object to be written exists already",
+        "another worker wrote it first; nothing to do";
+
+    // --- transforms ---
+    TRANSFORM_FAILED = "transform.failed", Input, Never,
+        "the transform that this delivery waits for failed",
+        "see `outport transform show`; correct the file at its source and upload it again";
+    TRANSFORM_KIND_UNKNOWN = "transform.kind_unknown", Config, Never,
+        "there is no transform of this kind",
+        "use one of the kinds that `outport transform --help` lists";
+
+    // --- reaching an endpoint ---
+    ENDPOINT_DNS = "endpoint.dns", Endpoint, Later,
+        "the endpoint's host name does not resolve",
+        "check the host name of the endpoint and this machine's DNS";
+    ENDPOINT_REFUSED = "endpoint.refused", Endpoint, Later,
+        "nothing listens on the endpoint's port",
+        "check host and port; ask the partner whether the server is up";
+    ENDPOINT_UNREACHABLE = "endpoint.unreachable", Endpoint, Later,
+        "the network has no way to the endpoint",
+        "check routes and firewalls between this machine and the partner";
+    ENDPOINT_TIMEOUT = "endpoint.timeout", Endpoint, Later,
+        "the server did not answer in time",
+        "a firewall that drops packets or a server that hangs; ask the partner";
+    ENDPOINT_RESET = "endpoint.reset", Endpoint, Later,
+        "the connection broke off",
+        "it is tried again by itself; if it stays, ask the partner for the server's log";
+    ENDPOINT_BUSY = "endpoint.busy", Endpoint, Later,
+        "the server has too many connections",
+        "lower max_connections of the endpoint if this stays";
+    ENDPOINT_SECRET_UNUSABLE = "endpoint.secret_unusable", Config, Operator,
+        "the endpoint's key file or password cannot be used: wrong format or passphrase",
+        "check the file that the credential reference names";
+    SFTP_NEGOTIATION = "sftp.negotiation", Config, Operator,
+        "client and server share no key exchange, cipher, MAC or host key algorithm",
+        "compare the two lists in the message; ask the partner to enable one of ours";
+    SFTP_SUBSYSTEM_MISSING = "sftp.subsystem_missing", Config, Operator,
+        "the server lets us log in but offers no SFTP subsystem",
+        "ask the partner to enable SFTP for this user";
+    SFTP_PROTOCOL = "sftp.protocol", Endpoint, Later,
+        "the server sent something that is not SFTP version 3",
+        "a login script that prints text, or a broken server; ask the partner";
+
+    // --- credentials and identity ---
+    CREDENTIAL_REFUSED = "credential.refused", Credential, Operator,
+        "the server refused the login",
+        "check user name and secret; after two refused logins the lane waits 30 minutes, or until the secret changes";
+    CREDENTIAL_MISSING = "credential.missing", Credential, Operator,
+        "the secret that the endpoint refers to is not there",
+        "set the environment variable or create the file that the credential reference names";
+    HOSTKEY_CHANGED = "sftp.hostkey.changed", Identity, Operator,
+        "the server's host key is none of the endpoint's pinned keys; nothing was sent",
+        "ask the partner by another channel whether the key was changed; pin the new fingerprint only if so";
+    HOSTKEY_UNPINNED = "sftp.hostkey.unpinned", Identity, Operator,
+        "the endpoint has no pinned host key; nothing was sent",
+        "compare the fingerprint with the partner's, then pin it in the endpoint's host_keys";
+
+    // --- what the remote refuses ---
+    REMOTE_NO_SUCH_FOLDER = "remote.no_such_folder", Remote, Once,
+        "the folder on the server does not exist",
+        "ask the partner for the right folder, or have it created; then retry the delivery";
+    REMOTE_PERMISSION_DENIED = "remote.permission_denied", Remote, Once,
+        "the server does not let this user write there",
+        "ask the partner for write permission on the folder";
+    REMOTE_DISK_FULL = "remote.disk_full", Remote, Later,
+        "the server's disk or quota is full",
+        "ask the partner to make room; it is tried again by itself";
+    REMOTE_EXISTS = "remote.exists", Remote, Once,
+        "a file with the final name exists and the server does not replace it",
+        "ask the partner to move the old file, or use a remote_name that differs for each file";
+    REMOTE_NAME_REFUSED = "remote.name_refused", Remote, Once,
+        "the server does not accept the file name",
+        "shorten or simplify the subscription's remote_name";
+    REMOTE_UNSUPPORTED = "remote.unsupported", Remote, Once,
+        "the server does not know the operation",
+        "see which operation in the message; the endpoint's upload plan must avoid it";
+    REMOTE_SIZE_DIFFERS = "remote.size_differs", Remote, Later,
+        "after the upload the server shows another size than was sent",
+        "it is tried again under a new temp name; if it stays, ask the partner";
+    REMOTE_FAILURE = "remote.failure", Remote, Later,
+        "the server reports a failure without a reason",
+        "see the server's log around the time of the attempt";
+
+    // --- the engine ---
+    LEASE_LOST = "lease.lost", Engine, Later,
+        "another worker took over while this one was silent",
+        "nothing to do; look at the machine's load if it happens often";
+    WORKER_LOST = "worker.lost", Engine, Never,
+        "workers vanished five times in a row while they sent this file",
+        "look for crashes or out-of-memory kills at the times of the attempts, then retry the delivery";
+    DELIVERY_UNCONFIRMED = "delivery.unconfirmed", Remote, Operator,
+        "the file may have arrived, but the server's answer was lost and a look at it does not tell",
+        "ask the partner whether the file is there, then resolve or redeliver";
+    DELIVERY_CANCELLED = "delivery.cancelled", Cancelled, Never,
+        "an operator cancelled the delivery",
+        "nothing to do; a replay sends it again";
+    ENGINE_PANIC = "engine.panic", Engine, Later,
+        "a worker task ended by a bug",
+        "please report it with the log lines around the time";
+
+    // --- the database ---
+    DATABASE_UNREACHABLE = "database.unreachable", Engine, Later,
+        "the database does not answer",
+        "check the database URL, that the server runs, and the network";
+    DATABASE_LOCKED = "database.locked", Engine, Never,
+        "another `outport up` holds this data folder",
+        "stop the other process, or give this one its own folder with --data";
+    DATABASE_BUSY = "database.busy", Engine, Later,
+        "another program keeps the database file locked",
+        "close the program that has the file open (a database browser, a backup)";
+    DATABASE_CORRUPT = "database.corrupt", Engine, Never,
+        "the database file is damaged or is not a database",
+        "restore it from a backup, or move it away to start empty; the files in the buckets stay where they are";
+    DATABASE_FULL = "database.full", Engine, Later,
+        "the disk that holds the database is full",
+        "free space on that disk; nothing was lost, the work continues by itself";
+    DATABASE_SCHEMA = "database.schema", Config, Never,
+        "the database's schema is not the one this binary needs",
+        "run `outport migrate`";
+    DATABASE_FAILED = "database.failed", Engine, Later,
+        "the database refused a statement",
+        "see the cause in the message; please report it if it is not the database's own trouble";
+
+    // --- definitions, configuration, the command line ---
+    CONFIG_UNREADABLE = "config.unreadable", Config, Never,
+        "a definitions or configuration file cannot be read or is not TOML",
+        "check the path and the line that the message names";
+    CONFIG_UNKNOWN_KEY = "config.unknown_key", Config, Never,
+        "a definitions or configuration file has a key that does not exist",
+        "correct the spelling; `outport config check` shows every key";
+    CONFIG_INVALID = "config.invalid", Config, Never,
+        "a value in a definitions or configuration file is not possible",
+        "correct the value that the message names";
+    CONFIG_NOT_AVAILABLE = "config.not_available", Config, Never,
+        "a definition asks for something that this version does not have yet",
+        "leave it out until a later version";
+    NOT_FOUND = "usage.not_found", Config, Never,
+        "no such thing is in the database",
+        "the matching `list` command shows what there is";
+    USAGE = "usage.invalid", Config, Never,
+        "the command line cannot be understood",
+        "see --help";
+    IO_FAILED = "local.io_failed", Engine, Never,
+        "a local file could not be read or written",
+        "check the path, its owner and permissions, and the free space";
+}

@@ -1,0 +1,104 @@
+//! Every duration the engine waits for, in one place, so that tests run the same rules on a faster clock.
+
+use std::time::Duration;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z, on the database's clock. Integers because SQLite compares
+/// text timestamps with mixed offsets wrongly.
+pub type Millis = i64;
+
+/// The engine's durations. [`Timing::default`] holds the real values of docs/STATES.md.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a claim is valid without a heartbeat.
+    pub lease: Duration,
+    /// How often a worker renews its leases and seats.
+    pub heartbeat: Duration,
+    /// After this long without a renewed lease a worker starts no further remote write (monotonic clock).
+    pub self_fence: Duration,
+    /// How often an idle process asks the database what is due.
+    pub poll: Duration,
+    /// A lane whose room is used up is looked at again after this.
+    pub lane_full: Duration,
+    /// How often lanes are derived again from their jobs.
+    pub rederive: Duration,
+    /// A file in a watched folder counts as arrived when it has not changed for this long.
+    pub quiet: Duration,
+    /// How often the folders are swept for what the watcher missed.
+    pub sweep: Duration,
+    /// Waits between tries, by number of the failed try; the last one repeats.
+    pub retry: Vec<Duration>,
+    /// Waits after a worker vanished with the delivery in its hands.
+    pub abandoned: Vec<Duration>,
+    /// First wait of a lane whose endpoint failed five times in a row; doubles up to `breaker_max`.
+    pub breaker: Duration,
+    /// Longest wait of an open breaker.
+    pub breaker_max: Duration,
+    /// First wait after two refused logins; doubles up to `credential_max`.
+    pub credential: Duration,
+    /// Longest wait after refused logins.
+    pub credential_max: Duration,
+    /// A drain gives running work this long before its leases are released.
+    pub drain: Duration,
+}
+
+const SECOND: u64 = 1;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+fn seconds<const N: usize>(table: [u64; N]) -> Vec<Duration> {
+    table.into_iter().map(Duration::from_secs).collect()
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self {
+            lease: s(MINUTE),
+            heartbeat: s(10 * SECOND),
+            self_fence: s(45 * SECOND),
+            poll: s(SECOND),
+            lane_full: Duration::from_millis(250),
+            rederive: s(30 * SECOND),
+            quiet: s(2 * SECOND),
+            sweep: s(MINUTE),
+            retry: seconds([30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR]),
+            abandoned: seconds([5, 30, 2 * MINUTE, 10 * MINUTE]),
+            breaker: s(30 * SECOND),
+            breaker_max: s(15 * MINUTE),
+            credential: s(30 * MINUTE),
+            credential_max: s(24 * HOUR),
+            drain: s(30 * SECOND),
+        }
+    }
+}
+
+impl Timing {
+    /// The same rules with every duration multiplied by `factor`; tests use 1/30. Nothing goes below a millisecond.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let one = |d: Duration| d.mul_f64(factor).max(Duration::from_millis(1));
+        let all = |table: &[Duration]| table.iter().map(|d| one(*d)).collect();
+        Self {
+            lease: one(self.lease),
+            heartbeat: one(self.heartbeat),
+            self_fence: one(self.self_fence),
+            poll: one(self.poll),
+            lane_full: one(self.lane_full),
+            rederive: one(self.rederive),
+            quiet: one(self.quiet),
+            sweep: one(self.sweep),
+            retry: all(&self.retry),
+            abandoned: all(&self.abandoned),
+            breaker: one(self.breaker),
+            breaker_max: one(self.breaker_max),
+            credential: one(self.credential),
+            credential_max: one(self.credential_max),
+            drain: one(self.drain),
+        }
+    }
+}
+
+/// A duration as whole milliseconds, for arithmetic with [`Millis`].
+pub fn millis(duration: Duration) -> Millis {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,2 @@
+//! The `outport` binary.
+fn main() {}
