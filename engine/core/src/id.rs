@@ -70,15 +70,23 @@ impl<K: Kind> FromStr for Id<K> {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = |problem: String| IdError { text: text.chars().take(64).collect(), noun: K::NOUN, problem };
+        let error =
+            |problem: String| IdError { text: text.chars().take(64).collect(), noun: K::NOUN, problem };
         let Some((prefix, digits)) = text.split_once('_') else {
             return Err(error(format!("it should look like {}_01h455vb4pex5vsknk084sn02q", K::PREFIX)));
         };
         if prefix != K::PREFIX {
-            return Err(error(format!("it starts with {prefix}_, a {} id starts with {}_", K::NOUN, K::PREFIX)));
+            return Err(error(format!(
+                "it starts with {prefix}_, a {} id starts with {}_",
+                K::NOUN,
+                K::PREFIX
+            )));
         }
         if digits.len() != DIGITS {
-            return Err(error(format!("it has {} characters after the underscore, not {DIGITS}", digits.chars().count())));
+            return Err(error(format!(
+                "it has {} characters after the underscore, not {DIGITS}",
+                digits.chars().count()
+            )));
         }
         let mut value: u128 = 0;
         for (index, byte) in digits.bytes().enumerate() {

@@ -1,12 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+pub mod credential;
+pub mod definitions;
+pub mod delivery;
+pub mod event;
 pub mod fault;
 pub mod id;
+pub mod key;
+pub mod lane;
+pub mod pattern;
+pub mod remote_name;
+pub mod retry;
+pub mod route;
+pub mod settings;
+pub mod state;
 pub mod timing;
+pub mod transform;
+pub mod version;
 
 pub use fault::{Class, Code, Fault, Retry, code};
 pub use id::{
-    ArtifactId, DeliveryId, EndpointId, FileGroupId, FileId, HistoryId, LeaseId, ReplayId, RuleId, SpecId, SubscriberId,
-    SubscriptionId, TransformId, WorkerId,
+    ArtifactId, DeliveryId, EndpointId, FileGroupId, FileId, HistoryId, LeaseId, ReplayId, RuleId, SpecId,
+    SubscriberId, SubscriptionId, TransformId, WorkerId,
 };
+pub use key::ObjectKey;
+pub use pattern::{Captures, KeyPattern};
+pub use remote_name::RemoteName;
 pub use timing::{Millis, Timing};
+pub use version::FileVersion;

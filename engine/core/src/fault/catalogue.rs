@@ -69,6 +69,36 @@ codes! {
     TRANSFORM_KIND_UNKNOWN = "transform.kind_unknown", Config, Never,
         "there is no transform of this kind",
         "use one of the kinds that `outport transform --help` lists";
+    JSON_EMPTY = "json.empty", Input, Never,
+        "the JSON input holds nothing: 0 bytes, or only blanks",
+        "ask whoever uploads to send at least `[]`; an empty upload is most often a failed export";
+    JSON_SYNTAX = "json.syntax", Input, Never,
+        "the input is not JSON at the place that the message names",
+        "correct the file at its source and upload it again";
+    JSON_TRUNCATED = "json.truncated", Input, Never,
+        "the JSON input ends inside a record or inside its array",
+        "the upload or the export broke off; upload the whole file again";
+    JSON_UTF8 = "json.utf8", Input, Never,
+        "the input is not UTF-8, or an escape names half of a surrogate pair",
+        "export the file as UTF-8 and upload it again";
+    JSON_DUPLICATE_KEY = "json.duplicate_key", Input, Never,
+        "one object holds the same key twice",
+        "the two values cannot both go into one cell; correct the file at its source";
+    JSON_NOT_RECORDS = "json.not_records", Input, Never,
+        "a record is not a JSON object",
+        "send objects: one per line, one after the other, in one array, or a single one";
+    JSON_COLUMN_CONFLICT = "json.column_conflict", Input, Never,
+        "two different keys of the input give the same column name",
+        "rename one of the two keys at the source";
+    JSON_DEPTH = "json.depth", Input, Never,
+        "a record is nested more deeply than the limit",
+        "flatten the records at their source";
+    JSON_RECORD_TOO_LARGE = "json.record_too_large", Input, Never,
+        "one record is larger than the limit",
+        "if the file is one object around its records, send the array of records by itself or one record a line";
+    JSON_TOO_MANY_COLUMNS = "json.too_many_columns", Input, Never,
+        "the records need more columns than the limit",
+        "keys that are data (ids, dates) make a column each; turn them into values at the source";
 
     // --- reaching an endpoint ---
     ENDPOINT_DNS = "endpoint.dns", Endpoint, Later,

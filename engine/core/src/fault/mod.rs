@@ -112,18 +112,27 @@ pub struct Fault {
     pub hint: Option<String>,
     /// Another file of the same connection already reported this fault: the lane is not charged again.
     pub shared: bool,
+    /// The fingerprint that the server showed, when an identity fault refused it.
+    pub seen_identity: Option<String>,
 }
 
 impl Fault {
     /// A fault with the catalogue's hint.
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, shared: false }
+        Self { code, message: message.into(), hint: None, shared: false, seen_identity: None }
     }
 
     /// The same fault with a hint that knows more than the catalogue.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same fault with the identity that it refused.
+    #[must_use]
+    pub fn with_seen_identity(mut self, fingerprint: impl Into<String>) -> Self {
+        self.seen_identity = Some(fingerprint.into());
         self
     }
 
@@ -166,7 +175,13 @@ mod tests {
         for code in code::ALL {
             assert!(seen.insert(code.name), "{} stands twice", code.name);
             assert!(code.name.contains('.'), "{} has no dot", code.name);
-            assert!(code.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_'), "{}", code.name);
+            assert!(
+                code.name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'_'),
+                "{}",
+                code.name
+            );
             assert!(!code.cause.is_empty() && !code.hint.is_empty(), "{} lacks a cause or hint", code.name);
             assert_eq!(Code::by_name(code.name), Some(*code));
         }

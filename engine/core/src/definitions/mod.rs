@@ -1,0 +1,156 @@
+//! Partners as code: the content of `partners.toml`, and what applying it would change.
+
+mod diff;
+
+pub use diff::{Change, Verb, diff};
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{EndpointSettings, RetryPolicy};
+
+/// Everything that `outport apply` owns. The same shape comes from the file and from the database.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definitions {
+    /// Classes of arriving files.
+    #[serde(default, rename = "file_group")]
+    pub file_groups: Vec<FileGroup>,
+    /// Organisations that receive files, with their endpoints.
+    #[serde(default, rename = "subscriber")]
+    pub subscribers: Vec<Subscriber>,
+    /// Recipes.
+    #[serde(default, rename = "transform")]
+    pub transforms: Vec<TransformSpec>,
+    /// Who gets what, how, where.
+    #[serde(default, rename = "subscription")]
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// A named class of arriving files.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileGroup {
+    /// Unique name.
+    pub name: String,
+    /// The operator's, unless stated.
+    pub enabled: Option<bool>,
+    /// Any of these takes a file.
+    #[serde(default, rename = "rule")]
+    pub rules: Vec<Rule>,
+}
+
+/// Bucket and key pattern.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Key pattern, such as `claims/{sender}/*.json`.
+    pub key: String,
+    /// `"all"` or an RFC 3339 time: also take what arrived before the rule was applied.
+    pub backfill: Option<String>,
+}
+
+/// A trading partner.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscriber {
+    /// Short unique code, used in names: `acme`.
+    pub code: String,
+    /// For people.
+    pub name: Option<String>,
+    /// The operator's, unless stated.
+    pub enabled: Option<bool>,
+    /// Where its files go.
+    #[serde(default, rename = "endpoint")]
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One destination of a subscriber.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Unique within the subscriber.
+    pub name: String,
+    /// `sftp`.
+    pub protocol: String,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port; 22 when absent.
+    pub port: Option<u16>,
+    /// Login name.
+    pub username: String,
+    /// `env:NAME` or `file:PATH`.
+    pub password: Option<String>,
+    /// `file:PATH` or `env:NAME` of a private key.
+    pub key: Option<String>,
+    /// What the key is encrypted with.
+    pub key_passphrase: Option<String>,
+    /// SHA-256 fingerprints of the host keys to accept.
+    #[serde(default)]
+    pub host_keys: Vec<String>,
+    /// The operator's, unless stated.
+    pub enabled: Option<bool>,
+    /// Limits and timeouts.
+    #[serde(default)]
+    pub settings: EndpointSettings,
+}
+
+/// An immutable recipe; a change makes a new version.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransformSpec {
+    /// Unique name.
+    pub name: String,
+    /// `json-to-csv`.
+    pub kind: String,
+    /// The kind's parameters.
+    #[serde(default = "no_params")]
+    pub params: serde_json::Value,
+}
+
+fn no_params() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// Subscriber x file group (x transform) -> endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscription {
+    /// Short unique code: `acme-claims`.
+    pub code: String,
+    /// Code of the subscriber.
+    pub subscriber: String,
+    /// Name of the file group.
+    pub file_group: String,
+    /// Name of one of the subscriber's endpoints.
+    pub endpoint: String,
+    /// Name of a transform; absent: the file as it is.
+    pub transform: Option<String>,
+    /// Template of the final name: `inbox/{stem}.{ext}`.
+    pub remote_name: String,
+    /// 1 is sent first, 4 last.
+    #[serde(default = "default_priority")]
+    pub priority: i16,
+    /// `none` or `fifo`.
+    #[serde(default = "default_ordering")]
+    pub ordering: String,
+    /// `resend` or `hold`.
+    #[serde(default = "default_on_unconfirmed")]
+    pub on_unconfirmed: String,
+    /// When its deliveries give up.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// The operator's, unless stated.
+    pub enabled: Option<bool>,
+}
+
+const fn default_priority() -> i16 {
+    2
+}
+fn default_ordering() -> String {
+    "none".into()
+}
+fn default_on_unconfirmed() -> String {
+    "resend".into()
+}

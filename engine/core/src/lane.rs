@@ -1,0 +1,373 @@
+//! An endpoint's health: strikes, breaker, login block, ramp. A pure function, stored with every finish.
+
+use crate::fault::{Class, Fault, Retry, code};
+use crate::state::words;
+use crate::timing::{Millis, Timing, millis};
+
+/// "Until an operator acts": later than any date, and far enough from overflow to add to.
+pub const NEVER: Millis = 9_000_000_000_000_000;
+
+words! {
+    /// The breaker's position.
+    Health, "lane health" {
+        /// Work flows.
+        Closed = "closed",
+        /// Nothing is tried before `blocked_until`.
+        Open = "open",
+        /// One file tries whether the endpoint is back.
+        HalfOpen = "half_open",
+    }
+}
+
+words! {
+    /// Why a lane is blocked.
+    BlockReason, "block reason" {
+        /// Too many failures in a row; opens by itself.
+        Breaker = "breaker",
+        /// Two refused logins; one try after the wait, or when the secret changes.
+        Credential = "credential",
+        /// The host key is not a pinned one; waits for an operator.
+        Identity = "identity",
+        /// The endpoint's settings cannot work; waits for an operator.
+        Settings = "settings",
+        /// Outside of the endpoint's hours.
+        Window = "window",
+    }
+}
+
+/// The part of a lane that its endpoint's behaviour changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// Breaker position.
+    pub health: Health,
+    /// Files in flight at most, when healthy.
+    pub cap: i32,
+    /// Files in flight at most for now; grows back to `cap` after trouble.
+    pub ramp: i32,
+    /// Failures in a row.
+    pub strikes: i32,
+    /// The last 20 results, newest in bit 0, 1 = failed.
+    pub recent: i64,
+    /// How many of `recent` are real.
+    pub recent_n: i32,
+    /// Refused logins in a row.
+    pub login_strikes: i32,
+    /// The secret's version at the last successful login.
+    pub login_ok_version: Option<String>,
+    /// The secret's version at the last refused login.
+    pub refused_version: Option<String>,
+    /// Nothing is claimed before this.
+    pub blocked_until: Millis,
+    /// Why.
+    pub blocked_reason: Option<BlockReason>,
+    /// The host key that was seen in place of a pinned one.
+    pub seen_identity: Option<String>,
+    /// How long the breaker's present or last opening was meant to last.
+    pub open_ms: Millis,
+    /// When the breaker opened.
+    pub opened_at: Option<Millis>,
+    /// When the present row of failures began.
+    pub failing_since: Option<Millis>,
+}
+
+/// What one ended attempt says about the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal<'a> {
+    /// The server let us in and did its part, whatever became of the file.
+    Worked {
+        /// The version of the secret of a login that was made for this very file. An older connection proves nothing
+        /// about logins.
+        logged_in: Option<&'a str>,
+    },
+    /// A fault of the endpoint, its login or its identity.
+    Fault {
+        /// The fault.
+        fault: &'a Fault,
+        /// The version of the secret in use.
+        secret_version: Option<&'a str>,
+    },
+    /// Nothing was learned about the endpoint: our own fault, or another file reported it already.
+    Nothing,
+}
+
+const WINDOW: i32 = 20;
+const STRIKES_TO_OPEN: i32 = 5;
+const FAILED_OF_WINDOW_TO_OPEN: u32 = 10;
+const LOGIN_STRIKES_TO_BLOCK: i32 = 2;
+
+impl Lane {
+    /// A lane that has seen nothing yet.
+    pub fn new(cap: i32) -> Self {
+        Self {
+            health: Health::Closed,
+            cap,
+            ramp: cap,
+            strikes: 0,
+            recent: 0,
+            recent_n: 0,
+            login_strikes: 0,
+            login_ok_version: None,
+            refused_version: None,
+            blocked_until: 0,
+            blocked_reason: None,
+            seen_identity: None,
+            open_ms: 0,
+            opened_at: None,
+            failing_since: None,
+        }
+    }
+
+    /// A lane that has not proved its login, or has trouble, gets one connection and one file.
+    pub fn is_on_probation(&self) -> bool {
+        self.login_ok_version.is_none()
+            || self.strikes > 0
+            || self.login_strikes > 0
+            || self.health != Health::Closed
+    }
+
+    /// Files in flight allowed now.
+    pub fn room(&self) -> i32 {
+        if self.is_on_probation() { 1 } else { self.ramp.min(self.cap).max(1) }
+    }
+
+    /// The lane after `signal`. `random` is uniform in `0.0..1.0`.
+    #[must_use]
+    pub fn after(&self, signal: &Signal<'_>, timing: &Timing, now: Millis, random: f64) -> Self {
+        let mut next = self.clone();
+        match signal {
+            Signal::Nothing => {}
+            Signal::Worked { logged_in } => next.worked(*logged_in),
+            Signal::Fault { fault, secret_version } => {
+                let wait = |base: Millis| (base as f64 * (0.8 + 0.4 * random.clamp(0.0, 1.0))) as Millis;
+                match (fault.class(), fault.code.retry) {
+                    // Too many connections is our doing, not the server's illness.
+                    (Class::Endpoint, _) if fault.code == &code::ENDPOINT_BUSY => {
+                        next.ramp = (next.ramp / 2).max(1)
+                    }
+                    (Class::Endpoint, _) => next.struck(timing, now, wait),
+                    (Class::Credential, _) => next.login_refused(timing, now, *secret_version),
+                    (Class::Identity, _) => {
+                        next.block(NEVER, BlockReason::Identity);
+                        next.seen_identity.clone_from(&fault.seen_identity);
+                    }
+                    (Class::Config, Retry::Operator) => {
+                        next.block(NEVER, BlockReason::Settings);
+                        next.refused_version = secret_version.map(str::to_owned);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        next
+    }
+
+    /// The lane after an operator said "try again", or applied new settings: blocks gone, one file tries.
+    #[must_use]
+    pub fn lifted(&self) -> Self {
+        let mut next = self.clone();
+        next.blocked_until = 0;
+        next.blocked_reason = None;
+        next.login_strikes = 0;
+        next.seen_identity = None;
+        next.refused_version = None;
+        if next.health == Health::Open {
+            next.health = Health::HalfOpen;
+        }
+        next
+    }
+
+    fn worked(&mut self, logged_in: Option<&str>) {
+        if self.health != Health::Closed {
+            self.ramp = 1;
+            self.opened_at = None;
+            self.open_ms = 0;
+            // The old window would open the breaker again at the next single failure.
+            (self.recent, self.recent_n) = (0, 0);
+        } else if self.ramp < self.cap {
+            self.ramp = (self.ramp * 2).min(self.cap);
+        }
+        self.health = Health::Closed;
+        self.strikes = 0;
+        if self.blocked_reason == Some(BlockReason::Breaker) {
+            self.unblock();
+        }
+        // A healthy lane's window stays all zeros, so that its row need not be written for each file.
+        if self.recent != 0 {
+            self.remember(false);
+        }
+        if let Some(version) = logged_in {
+            self.login_ok_version = Some(version.to_owned());
+            self.login_strikes = 0;
+            self.refused_version = None;
+            // A changed host key or wrong settings wait for an operator, whatever an old connection still does.
+            if self.blocked_reason == Some(BlockReason::Credential) {
+                self.unblock();
+            }
+        }
+        if self.login_strikes == 0 {
+            self.failing_since = None;
+        }
+    }
+
+    fn unblock(&mut self) {
+        self.blocked_until = 0;
+        self.blocked_reason = None;
+    }
+
+    fn struck(&mut self, timing: &Timing, now: Millis, wait: impl Fn(Millis) -> Millis) {
+        self.strikes += 1;
+        self.failing_since.get_or_insert(now);
+        self.remember(true);
+        let bad_window =
+            self.recent_n >= WINDOW && (self.recent as u64).count_ones() >= FAILED_OF_WINDOW_TO_OPEN;
+        // Files that were in flight when the breaker opened fail late: they are no trial of a half-open lane.
+        if self.health == Health::Open && now < self.blocked_until {
+            return;
+        }
+        let again = self.health != Health::Closed;
+        if !(again || self.strikes >= STRIKES_TO_OPEN || bad_window) {
+            return;
+        }
+        self.open_ms = if again {
+            (self.open_ms * 2).clamp(millis(timing.breaker), millis(timing.breaker_max))
+        } else {
+            millis(timing.breaker)
+        };
+        self.health = Health::Open;
+        self.opened_at.get_or_insert(now);
+        self.block(now + wait(self.open_ms), BlockReason::Breaker);
+    }
+
+    fn login_refused(&mut self, timing: &Timing, now: Millis, secret_version: Option<&str>) {
+        self.login_strikes += 1;
+        self.failing_since.get_or_insert(now);
+        self.refused_version = secret_version.map(str::to_owned);
+        let over = self.login_strikes - LOGIN_STRIKES_TO_BLOCK;
+        if over >= 0 {
+            // 2^16 half hours are past the cap long before the shift could overflow.
+            let wait = millis(timing.credential) << over.min(16);
+            self.block(now + wait.min(millis(timing.credential_max)), BlockReason::Credential);
+        }
+    }
+
+    fn block(&mut self, until: Millis, reason: BlockReason) {
+        self.blocked_until = until;
+        self.blocked_reason = Some(reason);
+    }
+
+    fn remember(&mut self, failed: bool) {
+        self.recent = ((self.recent << 1) | i64::from(failed)) & ((1 << WINDOW) - 1);
+        self.recent_n = (self.recent_n + 1).min(WINDOW);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(code: &'static crate::Code) -> Fault {
+        Fault::new(code, "x")
+    }
+
+    fn hit(lane: &Lane, code: &'static crate::Code, now: Millis) -> Lane {
+        let fault = fault(code).with_seen_identity("SHA256:new");
+        let signal = Signal::Fault { fault: &fault, secret_version: Some("v1") };
+        lane.after(&signal, &Timing::default(), now, 0.5)
+    }
+
+    fn healthy() -> Lane {
+        Lane::new(64).after(&Signal::Worked { logged_in: Some("v1") }, &Timing::default(), 0, 0.5)
+    }
+
+    #[test]
+    fn a_new_lane_tries_one_file_then_opens_up() {
+        assert_eq!(Lane::new(64).room(), 1);
+        assert_eq!(healthy().room(), 64);
+    }
+
+    #[test]
+    fn a_healthy_lane_is_not_written_for_each_file() {
+        let lane = healthy();
+        assert_eq!(lane.after(&Signal::Worked { logged_in: Some("v1") }, &Timing::default(), 9, 0.5), lane);
+    }
+
+    #[test]
+    fn the_fifth_strike_opens_the_breaker_and_each_failed_trial_doubles_it() {
+        let mut lane = healthy();
+        for n in 1..=4 {
+            lane = hit(&lane, &code::ENDPOINT_REFUSED, n);
+            assert_eq!((lane.health, lane.room(), lane.blocked_until), (Health::Closed, 1, 0));
+        }
+        lane = hit(&lane, &code::ENDPOINT_REFUSED, 1_000);
+        assert_eq!((lane.health, lane.blocked_until), (Health::Open, 31_000));
+        lane = hit(&lane, &code::ENDPOINT_REFUSED, 31_000);
+        assert_eq!(lane.blocked_until, 91_000);
+        let late = hit(&lane, &code::ENDPOINT_RESET, 31_001);
+        assert_eq!(late.open_ms, lane.open_ms, "a file that fails late is no trial");
+        for n in 1..=10 {
+            lane = hit(&lane, &code::ENDPOINT_REFUSED, n * 10_000_000);
+        }
+        assert_eq!(lane.open_ms, 15 * 60 * 1000);
+        let back = lane.after(&Signal::Worked { logged_in: None }, &Timing::default(), 0, 0.5);
+        assert_eq!((back.health, back.room(), back.strikes), (Health::Closed, 1, 0));
+        let ramped = back.after(&Signal::Worked { logged_in: None }, &Timing::default(), 0, 0.5);
+        assert_eq!(ramped.room(), 2);
+    }
+
+    #[test]
+    fn half_of_twenty_opens_it_too() {
+        let mut lane = healthy();
+        let worked = Signal::Worked { logged_in: None };
+        for n in 0..30 {
+            lane = hit(&lane, &code::ENDPOINT_RESET, n);
+            if lane.health == Health::Open {
+                assert_eq!(lane.recent_n, 20);
+                return;
+            }
+            lane = lane.after(&worked, &Timing::default(), n, 0.5);
+        }
+        panic!("never opened: {lane:?}");
+    }
+
+    #[test]
+    fn logins_stop_after_the_second_refusal_and_wait_longer_each_time() {
+        let first = hit(&healthy(), &code::CREDENTIAL_REFUSED, 0);
+        assert_eq!((first.blocked_until, first.room()), (0, 1));
+        let second = hit(&first, &code::CREDENTIAL_REFUSED, 0);
+        assert_eq!((second.blocked_until, second.blocked_reason), (1_800_000, Some(BlockReason::Credential)));
+        let third = hit(&second, &code::CREDENTIAL_REFUSED, 0);
+        assert_eq!(third.blocked_until, 3_600_000);
+        let mut many = third;
+        for _ in 0..40 {
+            many = hit(&many, &code::CREDENTIAL_REFUSED, 0);
+        }
+        assert_eq!(many.blocked_until, 86_400_000);
+    }
+
+    #[test]
+    fn a_changed_host_key_blocks_for_good_and_is_kept() {
+        let lane = hit(&healthy(), &code::HOSTKEY_CHANGED, 5);
+        assert_eq!((lane.blocked_until, lane.blocked_reason), (NEVER, Some(BlockReason::Identity)));
+        assert_eq!(lane.seen_identity.as_deref(), Some("SHA256:new"));
+        assert_eq!(lane.lifted().blocked_until, 0);
+    }
+
+    #[test]
+    fn an_old_connection_that_still_works_lifts_no_block_but_the_breakers() {
+        let old = Signal::Worked { logged_in: None };
+        let work = |lane: &Lane| lane.after(&old, &Timing::default(), 9, 0.5);
+        let changed = hit(&healthy(), &code::HOSTKEY_CHANGED, 5);
+        assert_eq!(work(&changed).blocked_until, NEVER);
+        let refused = hit(&hit(&healthy(), &code::CREDENTIAL_REFUSED, 0), &code::CREDENTIAL_REFUSED, 0);
+        assert_eq!(work(&refused).blocked_reason, Some(BlockReason::Credential));
+        assert_eq!(work(&hit(&healthy(), &code::CREDENTIAL_REFUSED, 0)).login_strikes, 1);
+        let fresh = refused.after(&Signal::Worked { logged_in: Some("v2") }, &Timing::default(), 9, 0.5);
+        assert_eq!((fresh.blocked_until, fresh.login_strikes), (0, 0));
+    }
+
+    #[test]
+    fn too_many_connections_halves_the_ramp_and_is_no_strike() {
+        let lane = hit(&healthy(), &code::ENDPOINT_BUSY, 5);
+        assert_eq!((lane.strikes, lane.room()), (0, 32));
+    }
+}
