@@ -1,0 +1,120 @@
+//! Driving a transform from a reader to a writer, for the command line and for tests.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use outport_core::{Fault, code};
+
+use crate::transform::{Finish, Summary, Transform};
+
+/// 256 KiB a read: past this size larger reads measured no faster, and it stays small beside the other
+/// buffers.
+const READ_BYTES: usize = 256 << 10;
+
+/// Runs `transform` over what `open` gives and writes the result to `out`. `open` is called once for each
+/// pass and must give the same bytes each time.
+///
+/// ```
+/// use outport_transform::{JsonToCsv, run};
+/// let json = "{\"id\":1,\"name\":\"Ann\"}\n{\"id\":2}\n";
+/// let mut csv = Vec::new();
+/// let summary = run(&mut JsonToCsv::new(), || Ok(json.as_bytes()), &mut csv)?;
+/// assert_eq!(csv, b"id,name\n1,Ann\n2,\n");
+/// assert_eq!(summary.records, Some(2));
+/// # Ok::<(), outport_core::Fault>(())
+/// ```
+///
+/// # Errors
+/// The transform's own fault, or `local.io_failed` when reading or writing fails. What was written until then
+/// is to be thrown away.
+pub fn run<R: Read, W: Write + ?Sized>(
+    transform: &mut dyn Transform,
+    mut open: impl FnMut() -> io::Result<R>,
+    out: &mut W,
+) -> Result<Summary, Fault> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut ready = Vec::new();
+    loop {
+        let mut input = open().map_err(|error| io_fault("open the transform's input", &error))?;
+        loop {
+            let read = match input.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(io_fault("read the transform's input", &error)),
+            };
+            let mut rest = &buffer[..read];
+            while !rest.is_empty() {
+                let taken = transform.push(rest, &mut ready)?;
+                rest = &rest[taken..];
+                write_out(out, &mut ready)?;
+            }
+        }
+        let finish = transform.finish(&mut ready)?;
+        write_out(out, &mut ready)?;
+        if let Finish::Done(summary) = finish {
+            out.flush().map_err(|error| io_fault("write the transform's output", &error))?;
+            return Ok(summary);
+        }
+    }
+}
+
+fn write_out<W: Write + ?Sized>(out: &mut W, ready: &mut Vec<u8>) -> Result<(), Fault> {
+    out.write_all(ready).map_err(|error| io_fault("write the transform's output", &error))?;
+    ready.clear();
+    Ok(())
+}
+
+fn io_fault(doing: &str, error: &io::Error) -> Fault {
+    Fault::new(&code::IO_FAILED, format!("could not {doing}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PassThrough;
+
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("disk gone"))
+        }
+    }
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::other("disk full"))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn io_errors_say_which_side_failed() {
+        let open = || Err::<Broken, _>(io::Error::from(ErrorKind::NotFound));
+        let fault = run(&mut PassThrough::new(), open, &mut Vec::new()).unwrap_err();
+        assert!(fault.message.starts_with("could not open the transform's input: "), "{fault}");
+        let fault = run(&mut PassThrough::new(), || Ok(Broken), &mut Vec::new()).unwrap_err();
+        assert_eq!(fault.message, "could not read the transform's input: disk gone");
+        let fault = run(&mut PassThrough::new(), || Ok(&b"x"[..]), &mut Broken).unwrap_err();
+        assert_eq!(fault.message, "could not write the transform's output: disk full");
+        assert_eq!(fault.code, &code::IO_FAILED);
+    }
+
+    #[test]
+    fn an_interrupted_read_is_read_again() {
+        struct Interrupted(u8);
+        impl Read for Interrupted {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                match self.0 {
+                    1 => Err(ErrorKind::Interrupted.into()),
+                    2 => (&b"ok"[..]).read(buffer),
+                    _ => Ok(0),
+                }
+            }
+        }
+        let mut out = Vec::new();
+        run(&mut PassThrough::new(), || Ok(Interrupted(0)), &mut out).unwrap();
+        assert_eq!(out, b"ok");
+    }
+}

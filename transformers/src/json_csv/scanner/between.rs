@@ -1,0 +1,104 @@
+//! Outside of records: what the whole file is made of.
+
+use super::super::problem::Problem;
+use super::super::sink::Sink;
+use super::{Container, Scanner, State};
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Where between records the scanner stands. The first byte that is not blank decides between a stream of
+/// records (NDJSON, concatenated, a single one) and one array of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Between {
+    /// Nothing but blanks so far.
+    Start,
+    /// Behind a record of a stream.
+    Stream,
+    /// Behind the `[` of the array.
+    ArrayStart,
+    /// Behind a record of the array.
+    ArrayRecord,
+    /// Behind a comma of the array.
+    ArrayComma,
+    /// Behind the `]`.
+    ArrayEnd,
+}
+
+impl Between {
+    /// Whether the input may end here, `byte` bytes in.
+    pub(super) fn may_end(self, byte: u64) -> Result<(), Problem> {
+        match self {
+            Self::Start if byte == 0 => Err(Problem::Empty("is empty (0 bytes)")),
+            Self::Start => Err(Problem::Empty("holds only blanks")),
+            Self::Stream | Self::ArrayEnd => Ok(()),
+            Self::ArrayStart | Self::ArrayRecord | Self::ArrayComma => {
+                Err(Problem::Truncated { within: "before the `]` of the array of records" })
+            }
+        }
+    }
+
+    /// Whether what comes next is about another record.
+    pub(super) fn awaits_record(self) -> bool {
+        self != Self::ArrayEnd
+    }
+}
+
+impl Scanner {
+    /// Takes one byte outside of records: what separates them, or a record's `{`.
+    pub(super) fn between_records<S: Sink>(
+        &mut self,
+        byte: u8,
+        piece: &[u8],
+        sink: &mut S,
+    ) -> Result<(), Problem> {
+        use Between::{ArrayComma, ArrayEnd, ArrayRecord, ArrayStart, Start, Stream};
+        self.between = match (self.between, byte) {
+            (Start | Stream, b'{') => return self.record_begins(Stream, sink),
+            (ArrayStart | ArrayComma, b'{') => return self.record_begins(ArrayRecord, sink),
+            (Start, b'[') => ArrayStart,
+            (ArrayRecord, b',') => ArrayComma,
+            (ArrayStart | ArrayRecord, b']') => ArrayEnd,
+            // RFC 8259 section 8.1 lets a reader ignore a byte order mark instead of refusing it; many
+            // Windows exports have one.
+            (Start, _) if self.byte() == 0 && piece.starts_with(BYTE_ORDER_MARK) => {
+                self.at += BYTE_ORDER_MARK.len();
+                return Ok(());
+            }
+            (ArrayEnd, _) => return Err(Problem::AfterArray),
+            (ArrayRecord, found) => return Err(Problem::Unexpected { wanted: "`,` or `]`", found }),
+            (between, found) => return Err(not_a_record(between, found)),
+        };
+        self.at += 1;
+        Ok(())
+    }
+
+    fn record_begins<S: Sink>(&mut self, after: Between, sink: &mut S) -> Result<(), Problem> {
+        self.between = after;
+        self.records += 1;
+        self.record_byte = self.byte();
+        self.record_line = self.line;
+        self.state = State::Value;
+        sink.begin_record(self.records);
+        self.open(Container::Object, sink)
+    }
+}
+
+/// Tells JSON that is no record from what is no JSON.
+fn not_a_record(between: Between, found: u8) -> Problem {
+    match found {
+        b'[' if between == Between::Stream => Problem::NotRecord("an array behind a record"),
+        b'[' => Problem::NotRecord("an array"),
+        b'"' => Problem::NotRecord("a string"),
+        b'-' | b'0'..=b'9' => Problem::NotRecord("a number"),
+        b't' | b'f' | b'n' => Problem::NotRecord("a bare word (true, false, null, or no JSON at all)"),
+        _ => Problem::Unexpected {
+            wanted: match between {
+                Between::Start => "a record (`{`) or an array of records (`[`)",
+                Between::Stream => "another record (`{`) or the end of the input",
+                Between::ArrayStart => "a record (`{`) or `]`",
+                _ => "a record (`{`) after the comma",
+            },
+            found,
+        },
+    }
+}

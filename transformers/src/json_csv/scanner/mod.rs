@@ -1,0 +1,355 @@
+//! The scanner: strict JSON (RFC 8259), a piece at a time, told to a [`Sink`] as it is read. No tree is
+//! built.
+
+mod between;
+mod keys;
+mod number;
+mod scalar;
+mod text;
+
+use outport_core::Fault;
+
+use self::between::Between;
+use self::keys::Keys;
+use self::number::Number;
+use self::text::Text;
+use super::limits::Limits;
+use super::problem::{Place, Problem};
+use super::sink::{Flow, Kind, Sink};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Container {
+    Object,
+    Array,
+}
+
+/// What the next byte belongs to.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Outside of records.
+    Between,
+    /// A value: behind a colon, or behind the comma of an array.
+    Value,
+    /// The first value of an array, or its end.
+    ValueOrEnd,
+    /// A key: behind the comma of an object.
+    Key,
+    /// The first key of an object, or its end.
+    KeyOrEnd,
+    Colon,
+    /// A comma or the end of the innermost container.
+    CommaOrEnd,
+    InText {
+        text: Text,
+        is_key: bool,
+    },
+    InNumber(Number),
+    /// Inside `true`, `false` or `null`, of which `done` bytes were there.
+    InWord {
+        word: &'static [u8],
+        done: usize,
+    },
+}
+
+/// Reads records from pieces of UTF-8 that may be cut anywhere between characters.
+#[derive(Debug)]
+pub(super) struct Scanner {
+    limits: Limits,
+    between: Between,
+    state: State,
+    /// The open containers of the current record, the record itself first.
+    open: Vec<Container>,
+    /// How many were open when the outermost array began. Everything inside it is one cell.
+    array_at: Option<usize>,
+    /// The decoded key so far, when it did not stand in one piece; empty outside of keys.
+    key: Vec<u8>,
+    keys: Keys,
+    /// Where the current piece begins in the input, and the place in the piece.
+    base: u64,
+    at: usize,
+    line: u64,
+    /// How many records have begun; where the latest did.
+    records: u64,
+    record_byte: u64,
+    record_line: u64,
+}
+
+impl Scanner {
+    pub(super) fn new(limits: Limits) -> Self {
+        let record_bytes = limits.record_bytes.min(Limits::MOST_RECORD_BYTES);
+        Self {
+            limits: Limits { record_bytes, ..limits },
+            between: Between::Start,
+            state: State::Between,
+            open: Vec::new(),
+            array_at: None,
+            key: Vec::new(),
+            keys: Keys::default(),
+            base: 0,
+            at: 0,
+            line: 1,
+            records: 0,
+            record_byte: 0,
+            record_line: 1,
+        }
+    }
+
+    /// How many bytes were read.
+    pub(super) fn byte(&self) -> u64 {
+        self.base + self.at as u64
+    }
+
+    /// How many records have begun.
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Reads `piece` and says how much of it: all, or up to the end of the record with which the sink had
+    /// enough.
+    pub(super) fn scan<S: Sink>(&mut self, piece: &[u8], sink: &mut S) -> Result<usize, Fault> {
+        self.at = 0;
+        while self.at < piece.len() {
+            // Never looks behind the limit, so that what is reported does not depend on where the input was
+            // cut.
+            let room = self.room();
+            if room == 0 {
+                return Err(self.too_large(sink));
+            }
+            let end = piece.len().min(self.at.saturating_add(room));
+            match self.read(&piece[..end], sink) {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Enough) => break,
+                Err(problem) => return Err(self.fault(&problem, sink)),
+            }
+        }
+        let taken = self.at;
+        self.base += taken as u64;
+        self.at = 0;
+        Ok(taken)
+    }
+
+    /// How many bytes can be read before a record can have become too large.
+    fn room(&self) -> usize {
+        let used = if self.open.is_empty() { 0 } else { self.byte() - self.record_byte };
+        usize::try_from(self.limits.record_bytes.saturating_sub(used)).unwrap_or(usize::MAX)
+    }
+
+    /// Checks that the input may end here.
+    pub(super) fn finish<S: Sink>(&mut self, sink: &S) -> Result<(), Fault> {
+        let problem = match self.state {
+            State::Between => match self.between.may_end(self.byte()) {
+                Ok(()) => return Ok(()),
+                Err(problem) => problem,
+            },
+            State::InText { .. } => Problem::Truncated { within: "inside a string" },
+            _ if self.in_array() => Problem::Truncated { within: "inside an array" },
+            _ => Problem::Truncated { within: "inside a record" },
+        };
+        Err(self.fault(&problem, sink))
+    }
+
+    /// The fault for a problem at the byte that comes next.
+    pub(super) fn fault<S: Sink>(&self, problem: &Problem, sink: &S) -> Fault {
+        let (record, path) = if self.open.is_empty() {
+            (self.between.awaits_record().then_some(self.records + 1), None)
+        } else {
+            (Some(self.records), sink.pointer())
+        };
+        problem.at(&Place { record, line: self.line, byte: self.byte(), path })
+    }
+
+    fn too_large<S: Sink>(&self, sink: &S) -> Fault {
+        // The place of the record's beginning: where the limit was crossed says nothing.
+        let place =
+            Place { record: Some(self.records), line: self.record_line, byte: self.record_byte, path: None };
+        let fault = Problem::RecordTooLarge(self.limits.record_bytes).at(&place);
+        match sink.pointer() {
+            // A first record without end, most of it one array, is an object wrapped around the real records.
+            Some(path) if self.records == 1 && self.in_array() => fault.with_hint(format!(
+                "if the array at {path} holds the records, send that array by itself, or one record a line"
+            )),
+            _ => fault,
+        }
+    }
+
+    fn in_array(&self) -> bool {
+        self.array_at.is_some()
+    }
+
+    fn read<S: Sink>(&mut self, piece: &[u8], sink: &mut S) -> Result<Flow, Problem> {
+        while self.at < piece.len() {
+            match self.state {
+                State::InText { text, is_key } => self.in_text(text, is_key, piece, sink)?,
+                State::InNumber(number) => self.in_number(number, piece, sink)?,
+                State::InWord { word, done } => self.in_word(word, done, piece, sink)?,
+                _ => {
+                    let Some(byte) = self.skip_blanks(piece) else { break };
+                    if self.token(byte, piece, sink)? == Flow::Enough {
+                        return Ok(Flow::Enough);
+                    }
+                }
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Takes the byte that begins a token.
+    fn token<S: Sink>(&mut self, byte: u8, piece: &[u8], sink: &mut S) -> Result<Flow, Problem> {
+        match (self.state, byte) {
+            (State::KeyOrEnd, b'}') | (State::ValueOrEnd, b']') => return self.close(sink),
+            (State::CommaOrEnd, _) => return self.comma_or_end(byte, sink),
+            (State::Between, _) => self.between_records(byte, piece, sink)?,
+            (State::Key, _) => self.key_begins(byte, "a key after the comma", piece, sink)?,
+            (State::KeyOrEnd, _) => self.key_begins(byte, "a key or `}`", piece, sink)?,
+            (State::Colon, _) => self.colon(byte, sink)?,
+            (State::ValueOrEnd, _) => self.value_begins(byte, "a value or `]`", piece, sink)?,
+            _ => self.value_begins(byte, self.wanted_value(), piece, sink)?,
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// The next byte that is not blank, counting lines on the way.
+    #[inline]
+    fn skip_blanks(&mut self, piece: &[u8]) -> Option<u8> {
+        while let Some(byte) = piece.get(self.at) {
+            match byte {
+                b'\n' => self.line += 1,
+                b' ' | b'\t' | b'\r' => {}
+                other => return Some(*other),
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    fn wanted_value(&self) -> &'static str {
+        match self.open.last() {
+            Some(Container::Array) => "a value after the comma",
+            _ => "a value",
+        }
+    }
+
+    fn value_begins<S: Sink>(
+        &mut self,
+        byte: u8,
+        wanted: &'static str,
+        piece: &[u8],
+        sink: &mut S,
+    ) -> Result<(), Problem> {
+        match byte {
+            b'{' => self.open(Container::Object, sink),
+            b'[' => self.open(Container::Array, sink),
+            b'"' => self.text_begins(false, piece, sink),
+            b't' => self.in_word(b"true", 0, piece, sink),
+            b'f' => self.in_word(b"false", 0, piece, sink),
+            b'n' => self.in_word(b"null", 0, piece, sink),
+            found => match Number::begin(found) {
+                Some(number) => self.number_begins(number, piece, sink),
+                None => Err(Problem::Unexpected { wanted, found }),
+            },
+        }
+    }
+
+    fn key_begins<S: Sink>(
+        &mut self,
+        byte: u8,
+        wanted: &'static str,
+        piece: &[u8],
+        sink: &mut S,
+    ) -> Result<(), Problem> {
+        match byte {
+            b'"' => self.text_begins(true, piece, sink),
+            found => Err(Problem::Unexpected { wanted, found }),
+        }
+    }
+
+    fn colon<S: Sink>(&mut self, byte: u8, sink: &mut S) -> Result<(), Problem> {
+        if byte != b':' {
+            return Err(Problem::Unexpected { wanted: "`:`", found: byte });
+        }
+        if self.in_array() {
+            sink.cell(b":");
+        }
+        self.at += 1;
+        self.state = State::Value;
+        Ok(())
+    }
+
+    fn comma_or_end<S: Sink>(&mut self, byte: u8, sink: &mut S) -> Result<Flow, Problem> {
+        let container = self.open.last();
+        match (container, byte) {
+            (Some(Container::Object), b'}') | (Some(Container::Array), b']') => return self.close(sink),
+            (Some(Container::Object), b',') => self.state = State::Key,
+            (Some(Container::Array), b',') => self.state = State::Value,
+            (Some(Container::Array), found) => {
+                return Err(Problem::Unexpected { wanted: "`,` or `]`", found });
+            }
+            (_, found) => return Err(Problem::Unexpected { wanted: "`,` or `}`", found }),
+        }
+        if self.in_array() {
+            sink.cell(b",");
+        }
+        self.at += 1;
+        Ok(Flow::Continue)
+    }
+
+    fn open<S: Sink>(&mut self, container: Container, sink: &mut S) -> Result<(), Problem> {
+        if self.open.len() >= self.limits.depth {
+            return Err(Problem::Depth(self.limits.depth));
+        }
+        if container == Container::Array && !self.in_array() {
+            self.array_at = Some(self.open.len());
+        }
+        self.state = match container {
+            Container::Object if self.in_array() => {
+                self.keys.open();
+                sink.cell(b"{");
+                State::KeyOrEnd
+            }
+            Container::Object => {
+                sink.open_object();
+                State::KeyOrEnd
+            }
+            Container::Array => {
+                sink.cell(b"[");
+                State::ValueOrEnd
+            }
+        };
+        self.open.push(container);
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Ends the innermost container, and with the outermost the record.
+    fn close<S: Sink>(&mut self, sink: &mut S) -> Result<Flow, Problem> {
+        let Some(container) = self.open.last().copied() else { return Ok(Flow::Continue) };
+        self.state = State::CommaOrEnd;
+        match container {
+            Container::Object if self.in_array() => {
+                if !self.keys.close() {
+                    return Err(Problem::DuplicateKeyInArray);
+                }
+                sink.cell(b"}");
+            }
+            Container::Object => sink.close_object()?,
+            Container::Array => sink.cell(b"]"),
+        }
+        self.at += 1;
+        self.open.pop();
+        if self.array_at == Some(self.open.len()) {
+            self.array_at = None;
+            self.keys.clear();
+            sink.end_cell(Kind::Bare)?;
+        }
+        if !self.open.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        self.state = State::Between;
+        Ok(sink.end_record())
+    }
+
+    #[cfg(test)]
+    pub(super) fn retained_bytes(&self) -> usize {
+        self.key.capacity() + self.open.capacity() + self.keys.retained_bytes()
+    }
+}

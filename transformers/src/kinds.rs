@@ -1,0 +1,141 @@
+//! Which transforms there are, and making one from its kind and parameters.
+
+use outport_core::{Fault, code};
+use serde_json::Value;
+
+use crate::{JsonToCsv, PassThrough, Transform};
+
+/// One kind of transform, as a transform spec names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindInfo {
+    /// The kebab-case name: `json-to-csv`.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// The extension of what comes out, without the dot; none when the input's extension stays right.
+    pub output_ext: Option<&'static str>,
+}
+
+static KINDS: [KindInfo; 2] = [
+    KindInfo {
+        name: "json-to-csv",
+        summary: "JSON records (NDJSON, concatenated, one array or one object) to CSV with a header",
+        output_ext: Some("csv"),
+    },
+    KindInfo { name: "pass-through", summary: "the file as it is", output_ext: None },
+];
+
+/// Every kind that [`build`] knows.
+///
+/// ```
+/// assert!(outport_transform::kinds().iter().any(|kind| kind.name == "json-to-csv"));
+/// ```
+pub fn kinds() -> &'static [KindInfo] {
+    &KINDS
+}
+
+/// Makes the transform of a spec. `params` are the spec's settings: an object, or null for none. No kind has
+/// settings yet, so anything in it is refused: a setting without effect would be worse than a fault.
+///
+/// ```
+/// use outport_transform::build;
+/// assert!(build("json-to-csv", &serde_json::json!({})).is_ok());
+/// let fault = build("json-to-cvs", &serde_json::json!({})).err().unwrap();
+/// assert_eq!(fault.hint(), "did you mean `json-to-csv`?");
+/// ```
+///
+/// # Errors
+/// - `transform.kind_unknown`: no such kind; the hint names the nearest one.
+/// - `config.not_available`: an `hl7-...` kind, which is planned.
+/// - `config.unknown_key`, `config.invalid`: the settings are not those of the kind.
+pub fn build(kind: &str, params: &Value) -> Result<Box<dyn Transform>, Fault> {
+    let transform: Box<dyn Transform> = match kind {
+        "json-to-csv" => Box::new(JsonToCsv::new()),
+        "pass-through" => Box::new(PassThrough::new()),
+        _ => return Err(unknown_kind(kind)),
+    };
+    no_settings(kind, params)?;
+    Ok(transform)
+}
+
+fn no_settings(kind: &str, params: &Value) -> Result<(), Fault> {
+    let settings = match params {
+        Value::Null => return Ok(()),
+        Value::Object(settings) => settings,
+        _ => {
+            let message = format!("could not make a {kind} transform: its settings are not a table of keys");
+            return Err(Fault::new(&code::CONFIG_INVALID, message));
+        }
+    };
+    match settings.keys().next() {
+        None => Ok(()),
+        Some(key) => {
+            let message = format!("could not make a {kind} transform: it has no setting {key:?}");
+            Err(Fault::new(&code::CONFIG_UNKNOWN_KEY, message)
+                .with_hint(format!("{kind} takes no settings yet; remove the key")))
+        }
+    }
+}
+
+fn unknown_kind(kind: &str) -> Fault {
+    if kind.starts_with("hl7-") {
+        let message =
+            format!("could not make a transform of kind {kind:?}: HL7 transforms are not available yet");
+        return Fault::new(&code::CONFIG_NOT_AVAILABLE, message);
+    }
+    let message = format!("could not make a transform of kind {kind:?}: there is no such kind");
+    let fault = Fault::new(&code::TRANSFORM_KIND_UNKNOWN, message);
+    // Half of the letters right is the least that reads as a slip and not as another word.
+    let nearest = KINDS
+        .iter()
+        .map(|known| (strsim::normalized_damerau_levenshtein(kind, known.name), known.name))
+        .filter(|(likeness, _)| *likeness >= 0.5)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, name)) => fault.with_hint(format!("did you mean `{name}`?")),
+        None => fault.with_hint(format!("use one of: {}", KINDS.map(|known| known.name).join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_kind_builds_without_settings() {
+        for kind in kinds() {
+            assert!(build(kind.name, &json!({})).is_ok(), "{}", kind.name);
+            assert!(build(kind.name, &Value::Null).is_ok(), "{}", kind.name);
+            assert!(kind.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_built_says_why() {
+        let cases = [
+            ("json-to-csb", json!({}), &code::TRANSFORM_KIND_UNKNOWN, "did you mean `json-to-csv`?"),
+            ("passthrough", json!({}), &code::TRANSFORM_KIND_UNKNOWN, "did you mean `pass-through`?"),
+            (
+                "JSON_TO_XML",
+                json!({}),
+                &code::TRANSFORM_KIND_UNKNOWN,
+                "use one of: json-to-csv, pass-through",
+            ),
+            ("", json!({}), &code::TRANSFORM_KIND_UNKNOWN, "use one of: json-to-csv, pass-through"),
+            ("hl7-normalize", json!({}), &code::CONFIG_NOT_AVAILABLE, code::CONFIG_NOT_AVAILABLE.hint),
+            (
+                "json-to-csv",
+                json!({"delimiter": ";"}),
+                &code::CONFIG_UNKNOWN_KEY,
+                "json-to-csv takes no settings yet; remove the key",
+            ),
+            ("json-to-csv", json!([1]), &code::CONFIG_INVALID, code::CONFIG_INVALID.hint),
+        ];
+        for (kind, params, code, hint) in cases {
+            let Err(fault) = build(kind, &params) else { panic!("{kind} was built") };
+            assert_eq!(fault.code, code, "{kind}");
+            assert_eq!(fault.hint(), hint, "{kind}");
+        }
+    }
+}

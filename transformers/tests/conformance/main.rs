@@ -1,0 +1,11 @@
+//! Everything that `json-to-csv` promises, tried from outside through the public interface.
+// Helpers of tests are tests too; clippy.toml's allowance covers only functions marked #[test].
+#![allow(clippy::unwrap_used)]
+
+mod cases;
+mod cuts;
+mod differential;
+mod limits;
+mod outcome;
+mod shared_cases;
+mod suite;
