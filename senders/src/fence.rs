@@ -1,0 +1,60 @@
+//! The fence: the engine's word on whether this attempt may still act.
+
+use async_trait::async_trait;
+
+use crate::remote::RemoteStat;
+
+/// Why an attempt has to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The lease is lost, or so old that no remote write may start any more.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// An operator cancelled the delivery.
+    #[error("the delivery is cancelled")]
+    Cancelled,
+}
+
+/// What is about to be renamed. It is stored before the rename, so that whoever comes after a crash can tell whether
+/// the rename happened (docs/STATES.md, "Probe").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenameIntent {
+    /// The whole and verified temp file.
+    pub temp_path: String,
+    /// What stood under the final name before the rename; `None`: nothing did.
+    pub before: Option<RemoteStat>,
+    /// An earlier attempt may have delivered the same file already: kept with the delivery from now on, whatever becomes
+    /// of this attempt.
+    pub possible_duplicate: bool,
+}
+
+/// Implemented by the engine over its lease and the database.
+#[async_trait]
+pub trait Fence: Send + Sync {
+    /// Asked before every stage and every piece: cheap, no I/O.
+    ///
+    /// # Errors
+    /// Why to stop.
+    fn check(&self) -> Result<(), Stop>;
+
+    /// Writes down that the attempt is about to rename, under its lease. The rename starts only after `Ok`.
+    ///
+    /// # Errors
+    /// Why to stop; then nothing is renamed.
+    async fn enter_renaming(&self, intent: &RenameIntent) -> Result<(), Stop>;
+}
+
+/// For sends without a database: nobody else acts on the file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoFence;
+
+#[async_trait]
+impl Fence for NoFence {
+    fn check(&self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    async fn enter_renaming(&self, _intent: &RenameIntent) -> Result<(), Stop> {
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! A file being written: pieces of the server's size, many in flight, each one answered for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use outport_core::Fault;
+
+use super::classify::Operation;
+use super::client::Connection;
+use super::session::Ticket;
+use super::wire::{Reply, Request, Status};
+use crate::remote::{RemoteError, RemoteFile};
+
+/// At most this many unanswered writes of one file, and at most so many bytes. More gains nothing: OpenSSH's window is 2
+/// MiB.
+const IN_FLIGHT: usize = 64;
+const IN_FLIGHT_BYTES: usize = 4 * 1024 * 1024;
+/// A write of more parts than this is copied together: a source of tiny pieces would cost one message each.
+const PARTS: usize = 8;
+
+pub(super) struct SftpFile {
+    connection: Arc<Connection>,
+    path: String,
+    /// `None` once closed.
+    handle: Option<Bytes>,
+    /// What does not fill a write yet, uncopied.
+    kept: VecDeque<Bytes>,
+    kept_bytes: usize,
+    offset: u64,
+    in_flight: VecDeque<(Ticket, usize)>,
+    in_flight_bytes: usize,
+    acknowledged: u64,
+    /// After a refusal nothing more is written.
+    has_failed: bool,
+}
+
+impl SftpFile {
+    pub(super) fn new(connection: Arc<Connection>, path: String, handle: Bytes) -> Self {
+        Self {
+            connection,
+            path,
+            handle: Some(handle),
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            offset: 0,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            acknowledged: 0,
+            has_failed: false,
+        }
+    }
+
+    /// Sends the first `size` kept bytes as one write.
+    async fn send(&mut self, size: usize) -> Result<(), Fault> {
+        while self.in_flight.len() >= IN_FLIGHT
+            || (self.in_flight_bytes + size > IN_FLIGHT_BYTES && !self.in_flight.is_empty())
+        {
+            self.settle_one().await?;
+        }
+        let Some(handle) = self.handle.clone() else { return Ok(()) };
+        let parts = self.take(size);
+        let ticket = self
+            .connection
+            .session
+            .submit_write(&handle, self.offset, parts)
+            .await
+            .map_err(RemoteError::into_fault)?;
+        self.offset += size as u64;
+        self.in_flight.push_back((ticket, size));
+        self.in_flight_bytes += size;
+        Ok(())
+    }
+
+    /// Takes `size` bytes off the front of what is kept.
+    fn take(&mut self, size: usize) -> Vec<Bytes> {
+        let mut parts = Vec::new();
+        let mut missing = size.min(self.kept_bytes);
+        self.kept_bytes -= missing;
+        while missing > 0 {
+            let Some(mut first) = self.kept.pop_front() else { break };
+            if first.len() > missing {
+                let rest = first.split_off(missing);
+                self.kept.push_front(rest);
+            }
+            missing -= first.len();
+            parts.push(first);
+        }
+        if parts.len() <= PARTS {
+            return parts;
+        }
+        let mut whole = BytesMut::with_capacity(size);
+        parts.iter().for_each(|part| whole.extend_from_slice(part));
+        vec![whole.freeze()]
+    }
+
+    /// Waits for the oldest unanswered write.
+    async fn settle_one(&mut self) -> Result<(), Fault> {
+        let Some((ticket, size)) = self.in_flight.pop_front() else { return Ok(()) };
+        self.in_flight_bytes -= size;
+        let reply = ticket.reply().await.map_err(RemoteError::into_fault)?;
+        match reply {
+            Reply::Status(Status { code: Status::OK, .. }) => {
+                self.acknowledged += size as u64;
+                Ok(())
+            }
+            Reply::Status(status) => {
+                Err(self.connection.refusal(Operation::Write, &self.path, &status).await)
+            }
+            other => Err(self.connection.senseless(Operation::Write, &self.path, &other)),
+        }
+    }
+
+    async fn write_kept(&mut self, all: bool) -> Result<(), Fault> {
+        let size = self.connection.write_bytes;
+        while self.kept_bytes >= size {
+            self.send(size).await?;
+        }
+        if all && self.kept_bytes > 0 {
+            self.send(self.kept_bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is left and the close right behind it: requests about one file are handled in order (section 6.1).
+    async fn finish(&mut self) -> Result<(), RemoteError> {
+        let written = if self.has_failed { Ok(()) } else { self.write_kept(true).await };
+        let Some(handle) = self.handle.take() else { return Ok(()) };
+        let closing = self.connection.session.submit(&Request::Close { handle }).await?;
+        written.map_err(RemoteError::Refused)?;
+        if self.has_failed {
+            self.in_flight.clear();
+        }
+        while !self.in_flight.is_empty() {
+            self.settle_one().await.map_err(RemoteError::Refused)?;
+        }
+        match closing.reply().await? {
+            Reply::Status(Status { code: Status::OK, .. }) => Ok(()),
+            Reply::Status(status) => Err(RemoteError::Refused(
+                self.connection.refusal(Operation::Close, &self.path, &status).await,
+            )),
+            other => {
+                Err(RemoteError::Ambiguous(self.connection.senseless(Operation::Close, &self.path, &other)))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl RemoteFile for SftpFile {
+    async fn write(&mut self, piece: Bytes) -> Result<(), Fault> {
+        if !piece.is_empty() {
+            self.kept_bytes += piece.len();
+            self.kept.push_back(piece);
+        }
+        let written = self.write_kept(false).await;
+        self.has_failed |= written.is_err();
+        written
+    }
+
+    async fn close(mut self: Box<Self>) -> Result<(), RemoteError> {
+        self.finish().await
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+}
+
+impl Drop for SftpFile {
+    /// A push that was dropped in the middle leaves no file open on the server.
+    fn drop(&mut self) {
+        let Some(handle) = self.handle.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !self.connection.session.alive() {
+            return;
+        }
+        let connection = Arc::clone(&self.connection);
+        runtime.spawn(async move {
+            if let Err(error) = connection.session.ask(&Request::Close { handle }).await {
+                tracing::debug!(
+                    endpoint = connection.place(),
+                    "a file that was given up was not closed: {error}"
+                );
+            }
+        });
+    }
+}
