@@ -1,0 +1,114 @@
+//! Lane rows: the hot scheduling state of an endpoint.
+
+use outport_core::lane::Lane;
+use outport_core::{EndpointId, Millis};
+use sea_orm::QueryResult;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::row::{get, word};
+use crate::sql::{Tx, args};
+
+/// The columns of [`read`].
+pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes, lane.recent, lane.recent_n, \
+     lane.login_strikes, lane.login_ok_version, lane.refused_version, lane.blocked_until, lane.blocked_reason, \
+     lane.seen_identity, lane.open_ms, lane.opened_at, lane.failing_since";
+
+/// A row with [`COLUMNS`] as a [`Lane`].
+pub(crate) fn read(row: &QueryResult, doing: &'static str) -> Result<Lane, StoreError> {
+    let blocked_reason: Option<String> = get(row, "blocked_reason", doing)?;
+    Ok(Lane {
+        health: word(row, "health", doing)?,
+        cap: get(row, "cap", doing)?,
+        ramp: get(row, "ramp", doing)?,
+        strikes: get(row, "strikes", doing)?,
+        recent: get(row, "recent", doing)?,
+        recent_n: get(row, "recent_n", doing)?,
+        login_strikes: get(row, "login_strikes", doing)?,
+        login_ok_version: get(row, "login_ok_version", doing)?,
+        refused_version: get(row, "refused_version", doing)?,
+        blocked_until: get(row, "blocked_until", doing)?,
+        blocked_reason: blocked_reason.map(|w| w.parse()).transpose().map_err(StoreError::word(doing))?,
+        seen_identity: get(row, "seen_identity", doing)?,
+        open_ms: get(row, "open_ms", doing)?,
+        opened_at: get(row, "opened_at", doing)?,
+        failing_since: get(row, "failing_since", doing)?,
+    })
+}
+
+/// Takes the lane's lock and reads it.
+pub(crate) async fn lock(tx: &Tx, endpoint: EndpointId) -> Result<Lane, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM lane WHERE endpoint_id = $1 {{lock}}");
+    match tx.row(&sql, args![endpoint.uuid()]).await? {
+        Some(row) => read(&row, tx.doing()),
+        None => Err(StoreError::Unreadable {
+            doing: tx.doing(),
+            problem: format!("endpoint {endpoint} has no lane"),
+        }),
+    }
+}
+
+/// Writes the health columns of a locked lane.
+pub(crate) async fn save(tx: &Tx, endpoint: EndpointId, lane: &Lane) -> Result<(), StoreError> {
+    tx.exec(
+        "UPDATE lane SET health = $2, cap = $3, ramp = $4, strikes = $5, recent = $6, recent_n = $7, \
+         login_strikes = $8, login_ok_version = $9, refused_version = $10, blocked_until = $11, \
+         blocked_reason = $12, seen_identity = $13, open_ms = $14, opened_at = $15, failing_since = $16 \
+         WHERE endpoint_id = $1",
+        args![
+            endpoint.uuid(),
+            lane.health.as_str(),
+            lane.cap,
+            lane.ramp,
+            lane.strikes,
+            lane.recent,
+            lane.recent_n,
+            lane.login_strikes,
+            lane.login_ok_version.clone(),
+            lane.refused_version.clone(),
+            lane.blocked_until,
+            lane.blocked_reason.map(|r| r.as_str()),
+            lane.seen_identity.clone(),
+            lane.open_ms,
+            lane.opened_at,
+            lane.failing_since
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Wakes a lane for a job that is due at `due`. Always said after the job was written, even when the lane looks due
+/// already: a claimer may be about to move it into the future (docs/STATES.md, "Claim").
+pub(crate) async fn pull(tx: &Tx, endpoint: EndpointId, due: Millis) -> Result<(), StoreError> {
+    tx.exec(
+        "UPDATE lane SET next_due_at = {least}(next_due_at, $2) WHERE endpoint_id = $1",
+        args![endpoint.uuid(), due],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Repairs lanes that would wake later than their earliest free job. Returns how many were wrong: anything but zero
+/// is a bug that this kept from stranding a delivery.
+pub async fn rederive(store: &Store) -> Result<u64, StoreError> {
+    store
+        .write(
+            "deriving lanes from their jobs",
+            "UPDATE lane SET next_due_at = \
+               (SELECT min(due_at) FROM send_job j WHERE j.endpoint_id = lane.endpoint_id AND j.lease_id IS NULL) \
+             WHERE next_due_at > \
+               (SELECT min(due_at) FROM send_job j WHERE j.endpoint_id = lane.endpoint_id AND j.lease_id IS NULL) \
+               AND next_due_at > {now} + 1000",
+            vec![],
+        )
+        .await
+}
+
+/// Lifts the blocks of one lane (`endpoint retry`, new settings, a new secret) and wakes it.
+pub async fn lift(tx: &Tx, endpoint: EndpointId) -> Result<(), StoreError> {
+    let lane = lock(tx, endpoint).await?.lifted();
+    save(tx, endpoint, &lane).await?;
+    let now = tx.now().await?;
+    pull(tx, endpoint, now).await
+}

@@ -1,0 +1,121 @@
+//! Files: what arrived and what became of it.
+
+use outport_core::state::FileState;
+use outport_core::{FileId, Millis};
+use sea_orm::QueryResult;
+use serde::Serialize;
+
+use super::{Conditions, Page};
+use crate::Store;
+use crate::error::StoreError;
+use crate::row::{get, id};
+use crate::sql::args;
+
+/// One file.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs)]
+pub struct FileView {
+    pub id: FileId,
+    pub bucket: String,
+    pub key: String,
+    pub version: String,
+    pub size_bytes: Option<i64>,
+    pub arrived_at: Millis,
+    pub file_group: Option<String>,
+    pub state: String,
+    pub problem: Option<String>,
+}
+
+/// One sighting of a file.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs)]
+pub struct EventView {
+    pub source: String,
+    pub at: Millis,
+}
+
+/// A file with its sightings.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs)]
+pub struct FileDetail {
+    #[serde(flatten)]
+    pub file: FileView,
+    pub events: Vec<EventView>,
+    pub deliveries: Vec<super::deliveries::DeliveryView>,
+}
+
+/// Which files.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Filter {
+    pub state: Option<FileState>,
+    pub bucket: Option<String>,
+    pub key: Option<String>,
+    pub file_group: Option<String>,
+}
+
+const SELECT: &str = "SELECT f.id, f.bucket, f.key, f.version, f.size_bytes, f.arrived_at, g.name AS file_group, \
+    f.state, f.problem FROM file f LEFT JOIN file_group g ON g.id = f.file_group_id";
+
+fn view(row: &QueryResult, doing: &'static str) -> Result<FileView, StoreError> {
+    Ok(FileView {
+        id: id(row, "id", doing)?,
+        bucket: get(row, "bucket", doing)?,
+        key: get(row, "key", doing)?,
+        version: get(row, "version", doing)?,
+        size_bytes: get(row, "size_bytes", doing)?,
+        arrived_at: get(row, "arrived_at", doing)?,
+        file_group: get(row, "file_group", doing)?,
+        state: get(row, "state", doing)?,
+        problem: get(row, "problem", doing)?,
+    })
+}
+
+/// Newest first.
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Vec<FileView>, StoreError> {
+    let doing = "listing files";
+    let (tail, values) = Conditions::default()
+        .equal("f.state", filter.state.map(|s| s.as_str()))
+        .equal("f.bucket", filter.bucket.clone())
+        .equal("f.key", filter.key.clone())
+        .equal("g.name", filter.file_group.clone())
+        .finish("f.id DESC", page);
+    let rows = store.read(doing, &format!("{SELECT} {tail}"), values).await?;
+    rows.iter().map(|row| view(row, doing)).collect()
+}
+
+/// One file with everything about it; `None`: there is none.
+pub async fn show(store: &Store, file: FileId) -> Result<Option<FileDetail>, StoreError> {
+    let doing = "reading a file";
+    let rows = store.read(doing, &format!("{SELECT} WHERE f.id = $1"), args![file.uuid()]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let events = store
+        .read(doing, "SELECT source, at FROM file_event WHERE file_id = $1 ORDER BY id", args![file.uuid()])
+        .await?;
+    let events = events
+        .iter()
+        .map(|row| Ok(EventView { source: get(row, "source", doing)?, at: get(row, "at", doing)? }))
+        .collect::<Result<_, StoreError>>()?;
+    let filter = super::deliveries::Filter { file: Some(file), ..Default::default() };
+    let deliveries = super::deliveries::list(store, &filter, Page { limit: 10_000 }).await?;
+    Ok(Some(FileDetail { file: view(row, doing)?, events, deliveries }))
+}
+
+/// Of the file that this folder entry was last time: its id, when its stat signature is still the same. A sweep asks
+/// this before it reads content.
+pub async fn known_signature(
+    store: &Store,
+    bucket: &str,
+    key: &str,
+    signature: &str,
+) -> Result<Option<FileId>, StoreError> {
+    let doing = "looking for a known file";
+    let rows = store
+        .read(
+            doing,
+            "SELECT id FROM file WHERE bucket = $1 AND key = $2 AND etag = $3 LIMIT 1",
+            args![bucket, key, signature],
+        )
+        .await?;
+    rows.first().map(|row| id(row, "id", doing)).transpose()
+}
