@@ -1,2 +1,23 @@
-//! The `outport` binary.
-fn main() {}
+//! The `outport` binary: configuration, wiring, roles, command line.
+
+mod cli;
+mod config;
+mod crash_point;
+mod data_folder;
+mod definitions;
+mod demo;
+mod engine;
+mod health;
+mod logging;
+mod metrics;
+mod nearest;
+mod output;
+mod put;
+mod roles;
+mod secrets;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

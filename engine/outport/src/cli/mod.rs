@@ -1,0 +1,331 @@
+//! The command line: `outport <noun> <verb>`; data to stdout, everything else to stderr.
+
+mod ad_hoc;
+mod apply;
+mod config_check;
+mod read;
+mod retry;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use outport_core::{Fault, code};
+
+use crate::config::{Config, Setting};
+use crate::output::{self, Format};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "outport",
+    version,
+    about = "Delivers files: an object lands in a bucket, Outport transforms it and puts it on its subscribers' SFTP servers.",
+    after_help = "Start with:  outport demo\n\nExit codes: 0 ok, 1 failed, 2 wrong usage."
+)]
+struct Cli {
+    /// Configuration file [default: OUTPORT_CONFIG, else ./outport.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
+    config: Option<PathBuf>,
+    /// Data folder: database, buckets and artifacts of an embedded Outport [default: outport-data]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Options of every command")]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole job on this machine, with sample files and a real SFTP server to receive them
+    #[command(after_help = "Examples:\n  outport demo\n  outport demo orders.ndjson report.pdf")]
+    Demo {
+        /// Your own files instead of the samples; *.json and *.ndjson become CSV
+        files: Vec<PathBuf>,
+    },
+    /// Run everything in this process: watch the buckets, transform, send
+    #[command(
+        after_help = "Examples:\n  outport up\n  outport up --data /srv/outport --roles dispatcher,sender"
+    )]
+    Up {
+        /// Only these roles: dispatcher, transformer, sender, maintainer
+        #[arg(long, value_delimiter = ',', value_name = "ROLE")]
+        roles: Vec<String>,
+    },
+    /// Make the database hold what a definitions file says; shows the plan first
+    #[command(
+        after_help = "Examples:\n  outport apply --check partners.toml\n  outport apply partners.toml\n\nWhat the file does not name any more is retired: nothing new goes there, open deliveries go on."
+    )]
+    Apply {
+        /// The definitions: file groups, subscribers, endpoints, transforms, subscriptions
+        file: PathBuf,
+        /// Only show the plan
+        #[arg(long)]
+        check: bool,
+    },
+    /// Copy a file into a bucket, whole or not at all
+    #[command(after_help = "Example:\n  outport put claims.json s3://inbound/claims/acme/claims.json")]
+    Put {
+        /// The local file
+        file: PathBuf,
+        /// s3://BUCKET/KEY
+        object: String,
+    },
+    /// Transform a file by hand (no database), or list and show transforms
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Kinds:\n  json-to-csv   records of a JSON file as CSV\n  pass-through  the file as it is\n\nExamples:\n  outport transform json-to-csv orders.ndjson orders.csv\n  outport transform json-to-csv orders.json -\n  outport transform list --state failed"
+    )]
+    Transform(TransformArgs),
+    /// Send files by hand (no database)
+    #[command(
+        after_help = "Examples:\n  outport send report.pdf sftp://outport@sftp.acme.example/inbox/ --identity ~/.ssh/id_ed25519 --host-key SHA256:...\n  outport send a.csv b.csv sftp://outport@127.0.0.1:2222/inbox/ --password-from env:PW --host-key SHA256:..."
+    )]
+    Send(SendArgs),
+    /// Files that arrived
+    #[command(subcommand)]
+    File(FileCommand),
+    /// Deliveries and their attempts
+    #[command(subcommand)]
+    Delivery(DeliveryCommand),
+    /// Endpoints and how their lanes stand
+    #[command(subcommand)]
+    Endpoint(EndpointCommand),
+    /// Who gets what
+    #[command(subcommand)]
+    Subscription(NamedCommand),
+    /// Bring the database's schema up to this version
+    Migrate,
+    /// The configuration in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct TransformArgs {
+    #[command(subcommand)]
+    command: Option<TransformCommand>,
+    /// What to do: json-to-csv, pass-through
+    #[arg(required = true)]
+    kind: Option<String>,
+    /// A file with the transform's parameters (TOML)
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// The input file
+    #[arg(required = true)]
+    input: Option<PathBuf>,
+    /// The output file; - for stdout
+    #[arg(required = true)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SendArgs {
+    /// Files, then the URL: sftp://USER@HOST[:PORT]/FOLDER/ or .../NAME for a single file
+    #[arg(required = true, num_args = 2..)]
+    files_and_url: Vec<String>,
+    /// Private key file
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Where the password is: env:NAME or file:PATH
+    #[arg(long, value_name = "REFERENCE")]
+    password_from: Option<String>,
+    /// Where the key's passphrase is: env:NAME or file:PATH
+    #[arg(long, value_name = "REFERENCE", requires = "identity")]
+    passphrase_from: Option<String>,
+    /// SHA-256 fingerprint of the server's host key; may be given several times
+    #[arg(long = "host-key", value_name = "SHA256:...")]
+    host_keys: Vec<String>,
+}
+
+#[derive(Debug, Args, Clone, Copy)]
+struct Shape {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Shape {
+    const fn format(self) -> Format {
+        if self.json { Format::Json } else { Format::Table }
+    }
+}
+
+#[derive(Debug, Args, Clone, Copy)]
+struct PageArgs {
+    /// Rows at most, newest first
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+#[derive(Debug, Subcommand)]
+enum FileCommand {
+    /// Newest first
+    List {
+        /// routed, unrouted or rejected
+        #[arg(long)]
+        state: Option<String>,
+        /// Of this bucket
+        #[arg(long)]
+        bucket: Option<String>,
+        /// With exactly this key
+        #[arg(long)]
+        key: Option<String>,
+        /// Of this file group
+        #[arg(long)]
+        group: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// One file, with its sightings and deliveries
+    Show {
+        /// fil_...
+        id: String,
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeliveryCommand {
+    /// Newest first
+    List {
+        /// waiting, queued, sending, retrying, held, unconfirmed, delivered, failed or cancelled
+        #[arg(long)]
+        state: Option<String>,
+        /// Of this subscriber
+        #[arg(long)]
+        subscriber: Option<String>,
+        /// To this endpoint (SUBSCRIBER/NAME)
+        #[arg(long)]
+        endpoint: Option<String>,
+        /// Of this subscription
+        #[arg(long)]
+        subscription: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// One delivery, with its attempts and receipt
+    Show {
+        /// dlv_...
+        id: String,
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TransformCommand {
+    /// Newest first
+    List {
+        /// pending, running, succeeded, failed or cancelled
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// One transform
+    Show {
+        /// trf_...
+        id: String,
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum NamedCommand {
+    /// By name
+    List {
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// One, by name or id
+    Show {
+        /// Name or id
+        name: String,
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum EndpointCommand {
+    #[command(flatten)]
+    Read(NamedCommand),
+    /// Lift every block of an endpoint's lane and try one file now
+    #[command(
+        after_help = "A changed host key is not accepted by this: pin the new one in the definitions and apply them."
+    )]
+    Retry {
+        /// SUBSCRIBER/NAME or id
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Every setting, its value, and where it came from; secrets are not shown
+    Check {
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(&format!("error: could not start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(fault) => {
+            output::note(&format!("error: {}", output::safe_report(&fault.report())));
+            if fault.code == &code::USAGE { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Fault> {
+    let (file, data) = (cli.config.as_deref(), cli.data.as_deref());
+    let load = || -> Result<(Config, Vec<Setting>), Fault> { Config::load(file, data) };
+    match cli.command {
+        Command::Demo { files } => return crate::demo::run(&files, data).await,
+        Command::Transform(args) => match args.command {
+            Some(command) => read::transforms(&load()?.0, command).await?,
+            None => ad_hoc::transform(args)?,
+        },
+        Command::Send(args) => return ad_hoc::send(args).await,
+        Command::Up { roles } => {
+            let (config, settings) = load()?;
+            config_check::warn_of_misspelt(&settings);
+            up::run(&config, &roles).await?;
+        }
+        Command::Apply { file, check } => apply::run(&load()?.0, &file, check).await?,
+        Command::Put { file, object } => up::put(&load()?.0, &file, &object).await?,
+        Command::File(command) => read::files(&load()?.0, command).await?,
+        Command::Delivery(command) => read::deliveries(&load()?.0, command).await?,
+        Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
+        Command::Endpoint(EndpointCommand::Retry { name }) => retry::endpoint(&load()?.0, &name).await?,
+        Command::Subscription(command) => read::subscriptions(&load()?.0, command).await?,
+        Command::Migrate => up::migrate(&load()?.0).await?,
+        Command::Config(ConfigCommand::Check { shape }) => config_check::run(&load()?.1, shape.format())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

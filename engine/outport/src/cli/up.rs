@@ -1,0 +1,139 @@
+//! `outport up`, `put`, `migrate`: the commands that open an engine or its folders.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use outport_core::{Fault, code};
+use outport_objects::FolderStore;
+use outport_store::{Dialect, Store};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::crash_point;
+use crate::engine::{Engine, open_store};
+use crate::health;
+use crate::logging;
+use crate::put as object;
+use crate::roles::{self, Role};
+
+pub async fn run(config: &Config, roles: &[String]) -> Result<(), Fault> {
+    logging::install(&config.log)?;
+    crash_point::arm()?;
+    let roles: BTreeSet<Role> = if roles.is_empty() {
+        Role::ALL.into_iter().collect()
+    } else {
+        roles
+            .iter()
+            .map(|role| role.parse().map_err(|problem: String| Fault::new(&code::USAGE, problem)))
+            .collect::<Result<_, _>>()?
+    };
+    let engine = Engine::open(config).await?;
+    let listen = config.health.listen.as_str();
+    let server = if listen.is_empty() { None } else { Some(health::Server::bind(listen).await?) };
+    // Until here a signal ends the process by itself: nothing is claimed yet, and a database that does not answer holds
+    // nobody up. From the next line on we may be asked to stop.
+    let signals = Signals::listen()?;
+    tracing::info!(
+        database = engine.store.name(),
+        buckets = %engine.buckets.root().display(),
+        health = server.as_ref().and_then(health::Server::address).map(tracing::field::display),
+        "outport is up"
+    );
+    let serving = server.map(|server| tokio::spawn(server.run(engine.clone())));
+    let signals = tokio::spawn(signals.stop(engine.clone()));
+    let store = engine.store.clone();
+    let outcome = roles::run(engine, roles).await;
+    signals.abort();
+    if let Some(serving) = serving {
+        serving.abort();
+    }
+    // The last connection that closes moves everything from SQLite's log into the one file: until then a copy of it is
+    // no backup.
+    let closed = store.close().await.map_err(|e| e.fault());
+    tracing::info!("outport is down");
+    outcome.and(closed)
+}
+
+/// The signals that ask a process to end.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// From here on they do not kill the process by themselves.
+    fn listen() -> Result<Self, Fault> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Fault::new(&code::IO_FAILED, format!("could not listen for signals: {error}"))
+            })
+        };
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    /// The first signal drains, the second one ends the process at once.
+    async fn stop(mut self, engine: Arc<Engine>) {
+        for round in 0..2 {
+            tokio::select! {
+                _ = self.term.recv() => {}
+                _ = self.int.recv() => {}
+            }
+            if round == 0 {
+                tracing::info!("stopping: running work may end; a second signal ends it at once");
+                engine.stop();
+            } else {
+                tracing::warn!(
+                    "ended at once by a second signal; leases are freed at the next start or when they expire"
+                );
+                std::process::exit(1);
+            }
+        }
+    }
+}
+
+pub async fn put(config: &Config, file: &Path, url: &str) -> Result<(), Fault> {
+    let (bucket, key) = object::parse_url(url)?;
+    let folder = config.buckets().join(&bucket);
+    if !folder.is_dir() {
+        let missing = format!("could not put {}: the bucket {bucket:?} is not there", file.display());
+        return Err(Fault::new(&code::INTAKE_BUCKET_MISSING, missing)
+            .with_hint(format!("make it with `mkdir -p {}`, or correct the bucket name", folder.display())));
+    }
+    let buckets = FolderStore::open(config.buckets()).await?;
+    let stored = object::put(&buckets, file, &bucket, &key, &byte_bar()).await?;
+    crate::output::line(&format!("s3://{bucket}/{key} {} bytes sha256 {}", stored.size_bytes, stored.sha256))
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub fn byte_bar() -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    match ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+pub async fn migrate(config: &Config) -> Result<(), Fault> {
+    let store = open_store(&config.database()).await?;
+    let steps = store.migrate().await.map_err(|e| e.fault())?;
+    crate::output::note(&format!("{}: {steps} step(s) applied", store.name()));
+    Ok(())
+}
+
+/// The database, with its schema. An embedded one is made on first use.
+pub async fn ready_store(config: &Config) -> Result<Store, Fault> {
+    let store = open_store(&config.database()).await?;
+    if store.dialect() == Dialect::Sqlite {
+        store.migrate().await.map_err(|e| e.fault())?;
+    }
+    store.require_schema().await.map_err(|e| e.fault())?;
+    Ok(store)
+}

@@ -1,0 +1,188 @@
+//! Configuration: one embedded, commented default file; a file of the user's; environment variables.
+
+mod layers;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use outport_core::settings::Span;
+use outport_core::{Fault, Timing, code};
+use serde::Deserialize;
+
+pub use layers::Setting;
+
+/// The default file, which is also the reference.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// The values in force.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    data: PathBuf,
+    database: String,
+    buckets: Root,
+    artifacts: Root,
+    intake: Intake,
+    pub workers: Workers,
+    pub health: Health,
+    pub log: Log,
+    timing: Scale,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Root {
+    root: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Intake {
+    quiet: Span,
+    sweep: Span,
+    horizon: Span,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workers {
+    pub transforms: u16,
+    pub sends: u16,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    pub listen: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+    pub file_names: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scale {
+    scale: f64,
+}
+
+impl Config {
+    /// Reads all layers. `file` is the one named by --config; `data` overrides the data folder (--data).
+    pub fn load(file: Option<&Path>, data: Option<&Path>) -> Result<(Self, Vec<Setting>), Fault> {
+        let environment =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let settings = layers::merge(file, data, environment)?;
+        let config = read(&settings)?;
+        config.check()?;
+        Ok((config, settings))
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        let wrong = |what: String| Err(Fault::new(&code::CONFIG_INVALID, what));
+        if self.workers.transforms == 0 || self.workers.sends == 0 {
+            return wrong("workers.transforms and workers.sends must be at least 1".into());
+        }
+        if !(0.0001..=10.0).contains(&self.timing.scale) {
+            return wrong(format!("timing.scale is {}, it must be between 0.0001 and 10", self.timing.scale));
+        }
+        if self.intake.sweep.0 < Duration::from_millis(10) {
+            return wrong(format!("intake.sweep is {}, it must be at least 10ms", self.intake.sweep));
+        }
+        Ok(())
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The database's URL.
+    pub fn database(&self) -> String {
+        if self.database.is_empty() {
+            format!("sqlite:{}", self.data.join("outport.db").display())
+        } else {
+            self.database.clone()
+        }
+    }
+
+    /// The folder whose sub-folders are the buckets.
+    pub fn buckets(&self) -> PathBuf {
+        self.below(&self.buckets.root, "buckets")
+    }
+
+    /// The folder of the artifact store.
+    pub fn artifacts(&self) -> PathBuf {
+        self.below(&self.artifacts.root, "artifacts")
+    }
+
+    fn below(&self, root: &Path, default: &str) -> PathBuf {
+        if root.as_os_str().is_empty() { self.data.join(default) } else { root.to_owned() }
+    }
+
+    /// How far back sweeps look.
+    pub fn horizon(&self) -> Duration {
+        self.intake.horizon.0
+    }
+
+    /// The engine's durations.
+    pub fn timing(&self) -> Timing {
+        let mut timing = Timing::default().scaled(self.timing.scale);
+        timing.quiet = self.intake.quiet.0;
+        timing.sweep = self.intake.sweep.0;
+        timing
+    }
+}
+
+/// The settings as a configuration. The parser says what is wrong with a value, but not whose value it is: so after a
+/// fault each setting that is no default is tried by itself.
+fn read(settings: &[Setting]) -> Result<Config, Fault> {
+    let parsed = |settings: &[Setting]| -> Result<Result<Config, toml::de::Error>, Fault> {
+        Ok(layers::table(settings)?.try_into())
+    };
+    let error = match parsed(settings)? {
+        Ok(config) => return Ok(config),
+        Err(error) => error,
+    };
+    let defaults = layers::defaults()?;
+    for setting in settings {
+        let alone: Vec<Setting> = defaults
+            .iter()
+            .map(|default| if default.key == setting.key { setting } else { default })
+            .cloned()
+            .collect();
+        if let Err(error) = parsed(&alone)? {
+            let message =
+                format!("{} of {} is not possible: {}", setting.key, setting.origin, error.message().trim());
+            let default =
+                defaults.iter().find(|default| default.key == setting.key).map(|default| &default.value);
+            let default = default.map_or_else(String::new, |value| format!("; the default is {value}"));
+            let hint = format!("correct {}{default}", setting.key);
+            return Err(Fault::new(&code::CONFIG_INVALID, message).with_hint(hint));
+        }
+    }
+    Err(Fault::new(&code::CONFIG_INVALID, format!("a setting is not possible: {}", error.message().trim())))
+}
+
+/// Variables that are no setting and nearly have the name of one: most likely meant to be it.
+pub fn misspelt(settings: &[Setting]) -> Vec<(String, String)> {
+    let names: Vec<String> = settings.iter().map(|setting| layers::variable(&setting.key)).collect();
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("OUTPORT_") && name != "OUTPORT_CONFIG" && !names.contains(name))
+        .filter_map(|name| {
+            let near = names.iter().find(|known| strsim::damerau_levenshtein(known, &name) <= 2)?;
+            Some((name, near.clone()))
+        })
+        .collect()
+}

@@ -1,0 +1,297 @@
+//! `partners.toml`: read, and checked as far as that is possible without a database.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use outport_core::credential::SecretRef;
+use outport_core::definitions::{Definitions, Endpoint, Subscription};
+use outport_core::delivery::OnUnconfirmed;
+use outport_core::remote_name::Template;
+use outport_core::route::Priority;
+use outport_core::{Fault, KeyPattern, code};
+use outport_send::HostKeyPin;
+
+use crate::nearest::nearest;
+
+/// Reads and checks a definitions file.
+pub fn read(path: &Path) -> Result<Definitions, Fault> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Fault::new(&code::CONFIG_UNREADABLE, format!("could not read {name}: {error}")))?;
+    let definitions = parse(&text, &name)?;
+    check(&definitions)?;
+    Ok(definitions)
+}
+
+fn parse(text: &str, name: &str) -> Result<Definitions, Fault> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        let message = error.message().replace('\n', " ");
+        let said = format!("could not read {name}, line {line}: {message}");
+        match unknown_field(&message) {
+            Some((field, known)) => {
+                let fault = Fault::new(&code::CONFIG_UNKNOWN_KEY, said);
+                match nearest(&field, known.iter().map(String::as_str)) {
+                    Some(near) => fault.with_hint(format!("did you mean `{near}`?")),
+                    None => fault.with_hint(format!("the keys here are: {}", known.join(", "))),
+                }
+            }
+            None => Fault::new(&code::CONFIG_UNREADABLE, said),
+        }
+    })
+}
+
+/// serde says: unknown field `hots`, expected one of `name`, `host` (or: expected `name`; or: expected `a` or `b`).
+fn unknown_field(message: &str) -> Option<(String, Vec<String>)> {
+    let rest = message.strip_prefix("unknown field ")?;
+    let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
+    let field = quoted.next()?;
+    Some((field, quoted.collect()))
+}
+
+fn check(definitions: &Definitions) -> Result<(), Fault> {
+    let unique = |noun: &str, names: Vec<String>| -> Result<(), Fault> {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            plain_name(noun, &name)?;
+            if !seen.insert(name.clone()) {
+                return Err(invalid(format!("the {noun} {name:?} is defined twice")));
+            }
+        }
+        Ok(())
+    };
+    unique("file group", definitions.file_groups.iter().map(|g| g.name.clone()).collect())?;
+    unique("subscriber", definitions.subscribers.iter().map(|s| s.code.clone()).collect())?;
+    unique("transform", definitions.transforms.iter().map(|t| t.name.clone()).collect())?;
+    unique("subscription", definitions.subscriptions.iter().map(|s| s.code.clone()).collect())?;
+    for group in &definitions.file_groups {
+        if group.rules.is_empty() {
+            return Err(invalid(format!("the file group {:?} has no rule", group.name))
+                .with_hint("add [[file_group.rule]] with bucket and key"));
+        }
+        let mut seen = BTreeSet::new();
+        for rule in &group.rules {
+            plain_name("bucket", &rule.bucket)?;
+            KeyPattern::parse(&rule.key)?;
+            if let Some(backfill) = rule.backfill.as_deref().filter(|b| *b != "all") {
+                backfill.parse::<jiff::Timestamp>().map_err(|error| {
+                    invalid(format!("backfill of a rule of file group {:?}: {error}", group.name))
+                        .with_hint("write \"all\" or a time with its zone, such as 2026-11-01T00:00:00Z")
+                })?;
+            }
+            if !seen.insert((&rule.bucket, &rule.key)) {
+                return Err(invalid(format!("the file group {:?} has the same rule twice", group.name)));
+            }
+        }
+    }
+    for spec in &definitions.transforms {
+        outport_transform::build(&spec.kind, &spec.params)?;
+    }
+    for subscriber in &definitions.subscribers {
+        unique(
+            "endpoint",
+            subscriber.endpoints.iter().map(|e| format!("{}/{}", subscriber.code, e.name)).collect(),
+        )?;
+        for endpoint in &subscriber.endpoints {
+            check_endpoint(&subscriber.code, endpoint)?;
+        }
+    }
+    definitions.subscriptions.iter().try_for_each(|s| check_subscription(definitions, s))
+}
+
+fn invalid(message: String) -> Fault {
+    Fault::new(&code::CONFIG_INVALID, message)
+}
+
+/// Names stand in logs, folders and command lines: letters, digits, `-`, `_`, `.`; an endpoint's has one slash.
+fn plain_name(noun: &str, name: &str) -> Result<(), Fault> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let slashes_allowed = usize::from(noun == "endpoint");
+    let good = !name.is_empty()
+        && name.len() <= 128
+        && !name.starts_with('.')
+        && name.chars().filter(|c| *c == '/').count() == slashes_allowed
+        && name.split('/').all(|part| !part.is_empty() && part.chars().all(plain));
+    if good {
+        Ok(())
+    } else {
+        Err(invalid(format!("{name:?} is no name for a {noun}"))
+            .with_hint("use letters, digits, -, _ and . (not in front), 128 characters at most"))
+    }
+}
+
+fn check_endpoint(subscriber: &str, endpoint: &Endpoint) -> Result<(), Fault> {
+    let label = format!("{subscriber}/{}", endpoint.name);
+    match endpoint.protocol.as_str() {
+        "sftp" => {}
+        "ftps" => {
+            return Err(Fault::new(
+                &code::CONFIG_NOT_AVAILABLE,
+                format!("the endpoint {label} is of protocol ftps, which is not available yet"),
+            ));
+        }
+        other => {
+            return Err(invalid(format!("the endpoint {label} is of protocol {other:?}"))
+                .with_hint("the protocol is sftp"));
+        }
+    }
+    let text = [("host", &endpoint.host), ("username", &endpoint.username)];
+    for (field, value) in text {
+        if value.is_empty() || value.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(invalid(format!("the {field} of endpoint {label} is empty or has blanks")));
+        }
+    }
+    if endpoint.port == Some(0) {
+        return Err(invalid(format!("the port of endpoint {label} is 0")));
+    }
+    let secrets = [&endpoint.password, &endpoint.key, &endpoint.key_passphrase];
+    for reference in secrets.into_iter().flatten() {
+        reference
+            .parse::<SecretRef>()
+            .map_err(|problem| invalid(format!("a secret of endpoint {label}: {problem}")))?;
+    }
+    let one_way = endpoint.password.is_some() != endpoint.key.is_some();
+    if !one_way || (endpoint.password.is_some() && endpoint.key_passphrase.is_some()) {
+        return Err(invalid(format!("the endpoint {label} must have either a password or a key"))
+            .with_hint("key_passphrase goes with a key only"));
+    }
+    for pin in &endpoint.host_keys {
+        pin.parse::<HostKeyPin>()
+            .map_err(|error| invalid(format!("a host key of endpoint {label}: {error}")))?;
+    }
+    match endpoint.settings.problem() {
+        Some(problem) => Err(invalid(format!("the settings of endpoint {label}: {problem}"))),
+        None => Ok(()),
+    }
+}
+
+fn check_subscription(definitions: &Definitions, s: &Subscription) -> Result<(), Fault> {
+    let code = &s.code;
+    let undefined = |noun: &str, name: &str, known: Vec<&str>| {
+        let fault =
+            invalid(format!("the subscription {code:?} names the {noun} {name:?}, which is not defined"));
+        match nearest(name, known.iter().copied()) {
+            Some(near) => fault.with_hint(format!("did you mean {near:?}?")),
+            None => fault.with_hint(format!("defined are: {}", known.join(", "))),
+        }
+    };
+    let Some(subscriber) = definitions.subscribers.iter().find(|b| b.code == s.subscriber) else {
+        let known = definitions.subscribers.iter().map(|b| b.code.as_str()).collect();
+        return Err(undefined("subscriber", &s.subscriber, known));
+    };
+    if !subscriber.endpoints.iter().any(|e| e.name == s.endpoint) {
+        let known = subscriber.endpoints.iter().map(|e| e.name.as_str()).collect();
+        return Err(undefined("endpoint", &s.endpoint, known));
+    }
+    let Some(group) = definitions.file_groups.iter().find(|g| g.name == s.file_group) else {
+        let known = definitions.file_groups.iter().map(|g| g.name.as_str()).collect();
+        return Err(undefined("file group", &s.file_group, known));
+    };
+    if let Some(transform) = &s.transform
+        && !definitions.transforms.iter().any(|t| &t.name == transform)
+    {
+        let known = definitions.transforms.iter().map(|t| t.name.as_str()).collect();
+        return Err(undefined("transform", transform, known));
+    }
+    let patterns: Vec<KeyPattern> =
+        group.rules.iter().map(|rule| KeyPattern::parse(&rule.key)).collect::<Result<_, _>>()?;
+    Template::parse(&s.remote_name)?.check_fields(&patterns)?;
+    Priority::new(s.priority).map_err(|error| invalid(format!("the subscription {code:?}: {error}")))?;
+    match s.ordering.as_str() {
+        "none" => {}
+        "fifo" => {
+            return Err(Fault::new(
+                &code::CONFIG_NOT_AVAILABLE,
+                format!("the subscription {code:?} has ordering fifo, which is not available yet"),
+            ));
+        }
+        other => {
+            return Err(invalid(format!("the subscription {code:?} has ordering {other:?}; it is none")));
+        }
+    }
+    s.on_unconfirmed.parse::<OnUnconfirmed>().map_err(|_| {
+        invalid(format!("the subscription {code:?} has on_unconfirmed {:?}", s.on_unconfirmed))
+            .with_hint("it is resend or hold")
+    })?;
+    match s.retry.problem() {
+        Some(problem) => Err(invalid(format!("the retry policy of subscription {code:?}: {problem}"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[[file_group]]
+name = "claims"
+[[file_group.rule]]
+bucket = "inbound"
+key = "claims/{sender}/*.json"
+
+[[subscriber]]
+code = "acme"
+name = "ACME Health"
+[[subscriber.endpoint]]
+name = "sftp"
+protocol = "sftp"
+host = "sftp.acme.example"
+username = "outport"
+password = "env:ACME_PASSWORD"
+host_keys = ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]
+[subscriber.endpoint.settings]
+max_connections = 2
+
+[[transform]]
+name = "claims-csv"
+kind = "json-to-csv"
+
+[[subscription]]
+code = "acme-claims"
+subscriber = "acme"
+file_group = "claims"
+endpoint = "sftp"
+transform = "claims-csv"
+remote_name = "inbox/{sender}_{stem}.{ext}"
+"#;
+
+    fn problem(text: &str) -> Fault {
+        parse(text, "partners.toml").and_then(|d| check(&d)).unwrap_err()
+    }
+
+    #[test]
+    fn a_good_file_is_good() {
+        check(&parse(GOOD, "partners.toml").unwrap()).unwrap();
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_a_hint() {
+        let cases = [
+            ("username =", "usrname =", "config.unknown_key", "username"),
+            ("max_connections =", "max_conections =", "config.unknown_key", "max_connections"),
+            ("kind = \"json-to-csv\"", "kind = \"json-csv\"", "transform.kind_unknown", "json-to-csv"),
+            ("kind = \"json-to-csv\"", "kind = \"hl7-normalize\"", "config.not_available", ""),
+            ("protocol = \"sftp\"", "protocol = \"ftps\"", "config.not_available", ""),
+            ("env:ACME_PASSWORD", "hunter2", "config.invalid", ""),
+            ("{sender}_", "{sendr}_", "config.invalid", "sender"),
+            ("subscriber = \"acme\"", "subscriber = \"acne\"", "config.invalid", "acme"),
+            ("code = \"acme\"", "code = \"../acme\"", "config.invalid", ""),
+            ("max_connections = 2", "max_connections = 0", "config.invalid", ""),
+            ("SHA256:47DEQpj8", "MD5:47DEQpj8", "config.invalid", ""),
+        ];
+        for (old, new, code, hint) in cases {
+            let text = GOOD.replacen(old, new, 1);
+            assert_ne!(text, GOOD, "{old}");
+            let fault = problem(&text);
+            assert_eq!(fault.code.name, code, "{new}: {fault}");
+            assert!(fault.report().contains(hint), "{new}: {}", fault.report());
+            assert!(!fault.report().contains("hunter2"), "{}", fault.report());
+        }
+    }
+
+    #[test]
+    fn a_line_number_is_given() {
+        assert!(problem(&GOOD.replacen("username", "usrname", 1)).message.contains("line 15"));
+    }
+}

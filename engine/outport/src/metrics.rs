@@ -1,0 +1,75 @@
+//! Figures for Prometheus.
+
+use std::sync::Mutex;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The process's counters.
+pub struct Metrics {
+    pub files_dispatched: Counter,
+    pub files_duplicate: Counter,
+    pub transforms_ended: Counter,
+    pub deliveries_delivered: Counter,
+    pub attempts_failed: Counter,
+    pub leases_lost: Counter,
+    pub rescued: Counter,
+    /// Lanes that would have slept past their work. Anything but zero is a bug.
+    pub lane_corrections: Counter,
+    pub bytes_sent: Counter,
+    pub sends_in_flight: Gauge,
+    statements: Counter,
+    registry: Mutex<Registry>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("outport");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let files_dispatched = counter("files_dispatched", "Files recorded");
+        let files_duplicate = counter("files_duplicate", "Sightings of files that were known already");
+        let transforms_ended = counter("transforms_ended", "Transforms that succeeded or failed");
+        let deliveries_delivered = counter("deliveries_delivered", "Deliveries that ended with a receipt");
+        let attempts_failed = counter("attempts_failed", "Attempts that ended with a fault");
+        let leases_lost = counter("leases_lost", "Attempts stopped because the lease was lost");
+        let rescued = counter("rescued", "Deliveries and transforms freed from vanished workers");
+        let lane_corrections =
+            counter("lane_corrections", "Lanes that would have slept past their work (a bug)");
+        let bytes_sent = counter("bytes_sent", "Bytes of delivered files");
+        let statements =
+            counter("database_statements", "Statements said to the database, BEGIN and COMMIT included");
+        let sends_in_flight = Gauge::default();
+        registry.register("sends_in_flight", "Deliveries in flight", sends_in_flight.clone());
+        Self {
+            files_dispatched,
+            files_duplicate,
+            transforms_ended,
+            deliveries_delivered,
+            attempts_failed,
+            leases_lost,
+            rescued,
+            lane_corrections,
+            bytes_sent,
+            sends_in_flight,
+            statements,
+            registry: Mutex::new(registry),
+        }
+    }
+}
+
+impl Metrics {
+    /// The text that Prometheus reads. `statements` is the store's own count.
+    pub fn text(&self, statements: u64) -> Result<String, std::fmt::Error> {
+        self.statements.inc_by(statements.saturating_sub(self.statements.get()));
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}

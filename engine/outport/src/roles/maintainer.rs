@@ -1,0 +1,79 @@
+//! Slow duties: lanes are derived again from their jobs, a changed secret lifts a credential block, and stored objects
+//! that belong to no file go.
+
+mod garbage;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use outport_core::credential::CredentialRef;
+use outport_core::{EndpointId, Fault};
+use outport_store::{lanes, list};
+
+use crate::engine::Engine;
+use crate::secrets;
+
+pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
+    let mut collected_at = Instant::now();
+    let mut seen = Seen::new();
+    while !engine.is_stopping() {
+        engine.pause(engine.timing.rederive).await;
+        if engine.is_stopping() {
+            break;
+        }
+        match lanes::rederive(&engine.store).await {
+            Ok(0) => {}
+            Ok(corrected) => {
+                engine.metrics.lane_corrections.inc_by(corrected);
+                tracing::error!(corrected, "lanes would have slept past their work; please report this");
+                engine.bells.ask.notify_one();
+            }
+            Err(error) => tracing::warn!(code = error.fault().code.name, "{error}"),
+        }
+        if let Err(fault) = lift_changed_secrets(&engine, &mut seen).await {
+            tracing::warn!(code = fault.code.name, "{fault}");
+        }
+        if collected_at.elapsed() >= engine.timing.garbage {
+            collected_at = Instant::now();
+            match garbage::collect(&engine).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "removed stored objects that belong to no file"),
+                Err(fault) => tracing::warn!(code = fault.code.name, "{fault}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What this process saw of the secret of each lane that waits for a new one.
+type Seen = BTreeMap<EndpointId, Option<String>>;
+
+/// A version says something only on the machine and in the process that it was read in. Where this process is the only
+/// one (embedded), the refused version tells whether the secret changed, also across a restart. Where there may be others
+/// (PostgreSQL), a change counts that this process saw itself: two processes that compared each other's versions would
+/// lift each other's blocks and hammer the partner's login.
+async fn lift_changed_secrets(engine: &Engine, seen: &mut Seen) -> Result<(), Fault> {
+    let refused = list::endpoints::refused(&engine.store).await.map_err(|e| e.fault())?;
+    seen.retain(|endpoint, _| refused.iter().any(|(blocked, ..)| blocked == endpoint));
+    for (endpoint, credential, refused_version) in refused {
+        let Ok(credential) = credential.parse::<CredentialRef>() else { continue };
+        let now = secrets::version(&credential, "a blocked endpoint").ok();
+        let alone = engine.lock.is_some();
+        let before = seen.insert(endpoint, now.clone()).or_else(|| alone.then_some(refused_version));
+        // A secret that cannot be read is no new secret; the first look of one process among several proves nothing.
+        if now.is_some() && before.is_some_and(|before| before != now) {
+            lift(engine, endpoint).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn lift(engine: &Engine, endpoint: EndpointId) -> Result<(), Fault> {
+    let tx = engine.store.begin("lifting a block").await.map_err(|e| e.fault())?;
+    lanes::lift(&tx, endpoint).await.map_err(|e| e.fault())?;
+    tx.commit().await.map_err(|e| e.fault())?;
+    tracing::info!(%endpoint, "the secret changed: the lane tries to log in again");
+    engine.bells.ask.notify_one();
+    Ok(())
+}

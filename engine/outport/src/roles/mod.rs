@@ -1,0 +1,161 @@
+//! The roles of a process, and running them together.
+
+mod dispatcher;
+mod leases;
+mod maintainer;
+mod pacemaker;
+mod sender;
+mod transformer;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outport_core::{Fault, code};
+use outport_store::rescue::{self, Which};
+use outport_store::workers;
+use tokio::task::JoinSet;
+
+use crate::engine::Engine;
+use leases::Leases;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Takes arrivals in and records what is owed.
+    Dispatcher,
+    /// Runs transforms.
+    Transformer,
+    /// Pushes files.
+    Sender,
+    /// Keeps lanes true and lifts blocks whose secret changed.
+    Maintainer,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Dispatcher, Self::Transformer, Self::Sender, Self::Maintainer];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatcher => "dispatcher",
+            Self::Transformer => "transformer",
+            Self::Sender => "sender",
+            Self::Maintainer => "maintainer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+            format!("{text:?} is no role; the roles are dispatcher, transformer, sender, maintainer")
+        })
+    }
+}
+
+/// Runs `roles` until the engine is told to stop, then drains: running work may end until the deadline, the rest is
+/// given back uncharged.
+pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault> {
+    let names = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    if engine.lock.is_some() {
+        // We hold the folder's lock: whoever holds a lease in there is dead.
+        free_all(&engine, Which::All).await?;
+    }
+    workers::register(&engine.store, engine.worker, &host(), env!("CARGO_PKG_VERSION"), &names)
+        .await
+        .map_err(|e| e.fault())?;
+    let leases = Arc::new(Leases::new(&engine.timing));
+    let mut tasks: JoinSet<(&'static str, Result<(), Fault>)> = JoinSet::new();
+    let mut heart = tokio::spawn(leases::beat(engine.clone(), leases.clone()));
+    let mut pace = tokio::spawn(pacemaker::run(engine.clone()));
+    if roles.contains(&Role::Dispatcher) {
+        let engine = engine.clone();
+        tasks.spawn(async move { ("dispatcher", dispatcher::run(engine).await) });
+    }
+    if roles.contains(&Role::Transformer) {
+        let (engine, leases) = (engine.clone(), leases.clone());
+        tasks.spawn(async move { ("transformer", transformer::run(engine, leases).await) });
+    }
+    if roles.contains(&Role::Sender) {
+        let (engine, leases) = (engine.clone(), leases.clone());
+        tasks.spawn(async move { ("sender", sender::run(engine, leases).await) });
+    }
+    if roles.contains(&Role::Maintainer) {
+        let engine = engine.clone();
+        tasks.spawn(async move { ("maintainer", maintainer::run(engine).await) });
+    }
+    // A role ends only when the engine stops, or by a fault that no retry mends: then all of them stop.
+    let mut outcome = Ok(());
+    let bug =
+        |what: &dyn fmt::Display| Fault::new(&code::ENGINE_PANIC, format!("a task ended by a bug: {what}"));
+    loop {
+        let ended = tokio::select! {
+            ended = tasks.join_next() => ended,
+            // Without these two nothing is renewed and nothing is woken: better to stop and be started again.
+            ended = &mut heart, if !heart.is_finished() => {
+                outcome = Err(bug(&format!("the heartbeat: {ended:?}")));
+                engine.stop();
+                continue;
+            }
+            ended = &mut pace, if !pace.is_finished() => {
+                // When the engine stops it ends as it should.
+                if ended.is_err() || !engine.is_stopping() {
+                    outcome = Err(bug(&format!("the pacemaker: {ended:?}")));
+                    engine.stop();
+                }
+                continue;
+            }
+        };
+        let Some(ended) = ended else { break };
+        let ended = match ended {
+            Ok((name, Err(fault))) => {
+                tracing::error!(role = name, code = fault.code.name, "{fault}");
+                Err(fault)
+            }
+            Ok((_, Ok(()))) => Ok(()),
+            Err(panic) => Err(bug(&panic)),
+        };
+        engine.stop();
+        outcome = outcome.and(ended);
+    }
+    heart.abort();
+    pace.abort();
+    free_all(&engine, Which::OfWorker(engine.worker)).await?;
+    workers::deregister(&engine.store, engine.worker).await.map_err(|e| e.fault())?;
+    outcome
+}
+
+async fn free_all(engine: &Engine, which: Which) -> Result<(), Fault> {
+    loop {
+        let freed = rescue::rescue(&engine.store, which, &engine.timing).await.map_err(|e| e.fault())?;
+        engine.metrics.rescued.inc_by(freed.sends + freed.transforms);
+        if freed == rescue::Freed::default() {
+            return Ok(());
+        }
+        tracing::info!(
+            sends = freed.sends,
+            transforms = freed.transforms,
+            "freed work without a living worker"
+        );
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".into(), |h| h.trim().to_owned())
+}
+
+/// How long to wait after the n-th failure in a row of a loop: every loop ends in a wait on all paths, so that a
+/// database that is down costs at most a statement a second.
+fn after_failure(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(4)).mul_f64(rand::random_range(0.75..1.25))
+}

@@ -1,0 +1,120 @@
+//! Pushes claimed deliveries: claim, connect, upload, fence, rename, finish.
+
+mod attempt;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use outport_core::{EndpointId, Fault};
+use outport_send::pool::{Pool, PoolSettings};
+use outport_send::sftp::SftpConnector;
+use outport_store::claim_sends::{self, EndpointRow, Limits};
+use outport_store::heartbeat;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::after_failure;
+use super::leases::Leases;
+use crate::crash_point;
+use crate::engine::Engine;
+
+/// Lanes that one claim looks at.
+const LANES_PER_CLAIM: u32 = 16;
+
+/// How often idle connections are looked for, and their seats given back.
+const TIDY: std::time::Duration = std::time::Duration::from_secs(10);
+
+pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> {
+    let pool = Arc::new(Pool::new(crash_point::connector(Arc::new(SftpConnector)), PoolSettings::default()));
+    let room = Arc::new(Semaphore::new(usize::from(engine.workers.sends)));
+    let mut running = JoinSet::new();
+    let mut seats = BTreeMap::new();
+    let mut tidy = tokio::time::interval(TIDY);
+    let mut failures = 0;
+    while !engine.is_stopping() {
+        while running.try_join_next().is_some() {}
+        let deliveries = u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
+        if deliveries == 0 {
+            // Every place is taken: nothing to ask the database for before one is free.
+            tokio::select! {
+                _ = running.join_next() => {}
+                () = engine.stopped() => {}
+            }
+            continue;
+        }
+        let claiming = Leases::claiming();
+        let limits = Limits { lanes: LANES_PER_CLAIM, deliveries, per_lane: share(engine.workers.sends) };
+        let claim = match claim_sends::claim(&engine.store, engine.worker, limits, &engine.timing).await {
+            Ok(claim) => claim,
+            Err(error) => {
+                let fault = error.fault();
+                tracing::warn!(code = fault.code.name, "{fault}");
+                failures += 1;
+                engine.pause(after_failure(failures)).await;
+                continue;
+            }
+        };
+        failures = 0;
+        let got_some = !claim.sends.is_empty();
+        for send in claim.sends {
+            let Some(endpoint) = claim.endpoints.get(&send.endpoint_id) else { continue };
+            let connections = claim.seats.get(&send.endpoint_id).copied().unwrap_or(1);
+            seats.insert(send.endpoint_id, endpoint.clone());
+            let held = leases.claimed(&claiming, send.delivery_id.uuid(), send.lease);
+            let permit = room.clone().acquire_owned().await;
+            let (engine, pool, endpoint) = (engine.clone(), pool.clone(), endpoint.clone());
+            running.spawn(async move {
+                attempt::run(&engine, &pool, &endpoint, connections, &send, &held).await;
+                drop(permit);
+                // Room again, and perhaps a lane that waited for it.
+                engine.bells.ask.notify_one();
+            });
+        }
+        if got_some {
+            continue;
+        }
+        // The claim moved its lanes: the pacemaker has to learn when they are due now.
+        engine.bells.ask.notify_one();
+        loop {
+            tokio::select! {
+                () = engine.bells.send.notified() => break,
+                () = engine.stopped() => break,
+                _ = tidy.tick() => give_back_seats(&engine, &pool, &mut seats).await,
+            }
+        }
+    }
+    let drained =
+        tokio::time::timeout(engine.timing.drain, async { while running.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!(
+            deliveries = running.len(),
+            "gave up waiting for running deliveries; they are given back"
+        );
+        running.shutdown().await;
+    }
+    pool.close().await;
+    Ok(())
+}
+
+/// How many of this process's places one lane may take: three quarters, so that a slow partner leaves some to others.
+fn share(places: u16) -> u32 {
+    (u32::from(places) * 3 / 4).max(1)
+}
+
+/// A seat is kept as long as the pool has a connection, idle ones included.
+async fn give_back_seats(engine: &Engine, pool: &Pool, seats: &mut BTreeMap<EndpointId, EndpointRow>) {
+    let connected: BTreeSet<String> =
+        pool.connections().into_iter().filter(|(_, n)| *n > 0).map(|(endpoint, _)| endpoint).collect();
+    let gone: Vec<EndpointId> =
+        seats.keys().filter(|endpoint| !connected.contains(&endpoint.to_string())).copied().collect();
+    for endpoint in gone {
+        match heartbeat::leave_seats(&engine.store, engine.worker, endpoint).await {
+            Ok(()) => {
+                seats.remove(&endpoint);
+            }
+            // They run out by themselves a lease from now.
+            Err(error) => tracing::warn!(code = error.fault().code.name, "{error}"),
+        }
+    }
+}

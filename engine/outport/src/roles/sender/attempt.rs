@@ -1,0 +1,272 @@
+//! One attempt: from the claimed row to the recorded end.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use outport_core::credential::CredentialRef;
+use outport_core::delivery::OnUnconfirmed;
+use outport_core::delivery::Stage;
+use outport_core::remote_name::temp_name;
+use outport_core::{Fault, Millis, RemoteName, code};
+use outport_objects::Expected;
+use outport_send::{
+    Fence, HostKeyPin, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver,
+};
+use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen};
+use outport_store::finish_send::{self, End, Finished, Receipt, Report};
+use outport_store::{StoreError, stage};
+
+use super::source::Artifact;
+use crate::crash_point::{self, Point};
+use crate::engine::{Engine, ours};
+use crate::roles::leases::Held;
+use crate::secrets;
+
+pub async fn run(
+    engine: &Engine,
+    pool: &Pool,
+    endpoint: &EndpointRow,
+    connections: u32,
+    send: &ClaimedSend,
+    held: &Held,
+) {
+    crash_point::reached(Point::AfterLease);
+    engine.metrics.sends_in_flight.inc();
+    let started = Instant::now();
+    // A panic in here is a bug of ours: it ends this attempt, not the process.
+    let attempt = AssertUnwindSafe(push(engine, pool, endpoint, connections, send, held)).catch_unwind();
+    let pushed = attempt.await.unwrap_or_else(|_| {
+        let message = format!("the attempt to send {} ended by a bug", send.delivery_id);
+        // How far it came is not known here: the next attempt probes if its row says that it was renaming.
+        let fault = Fault::new(&code::ENGINE_PANIC, message);
+        let end = Some(End::Unknown { fault, stage: Stage::Connecting });
+        Pushed { end, secret_version: None, temp_path: None, possible_duplicate: false }
+    });
+    engine.metrics.sends_in_flight.dec();
+    let Some(end) = pushed.end else {
+        engine.metrics.leases_lost.inc();
+        tracing::warn!(delivery = %send.delivery_id, attempt = send.attempt, "stopped: the lease is lost");
+        return;
+    };
+    log_end(engine, endpoint, send, &end, started.elapsed());
+    let report = Report {
+        delivery_id: send.delivery_id,
+        endpoint_id: send.endpoint_id,
+        lease: send.lease,
+        secret_version: pushed.secret_version,
+        remote_temp: pushed.temp_path,
+        duration_ms: Millis::try_from(started.elapsed().as_millis()).unwrap_or(Millis::MAX),
+        possible_duplicate: pushed.possible_duplicate,
+        end,
+    };
+    crash_point::reached(Point::BeforeFinish);
+    record(engine, &report, held).await;
+    crash_point::reached(Point::AfterFinish);
+}
+
+/// How a push went, in the store's words. `end: None`: the lease is lost, report nothing.
+struct Pushed {
+    end: Option<End>,
+    secret_version: Option<String>,
+    temp_path: Option<String>,
+    possible_duplicate: bool,
+}
+
+impl Pushed {
+    fn failed(fault: Fault, stage: Stage) -> Self {
+        let end = End::Fault { fault, stage, bytes_sent: 0 };
+        Self { end: Some(end), secret_version: None, temp_path: None, possible_duplicate: false }
+    }
+}
+
+async fn push(
+    engine: &Engine,
+    pool: &Pool,
+    endpoint: &EndpointRow,
+    connections: u32,
+    send: &ClaimedSend,
+    held: &Held,
+) -> Pushed {
+    let (upload, target, secret_version) = match prepare(endpoint, send) {
+        Ok(prepared) => prepared,
+        Err(fault) => return Pushed::failed(fault, Stage::Connecting),
+    };
+    let artifact = &send.artifact;
+    let expected = Expected { version: artifact.version_id.clone(), etag: artifact.etag.clone() };
+    let mut source = match engine.artifacts().open(&artifact.bucket, &artifact.key, expected).await {
+        Ok(reader) => Artifact(reader),
+        Err(fault) => return Pushed::failed(ours(fault), Stage::Connecting),
+    };
+    let fence = LeaseFence { engine, send, held };
+    let outcome = deliver(pool, &target, connections as usize, &upload, &mut source, &fence).await;
+    let (end, possible_duplicate) = end_of(outcome);
+    Pushed {
+        end,
+        secret_version: Some(secret_version),
+        temp_path: Some(upload.temp_path),
+        possible_duplicate,
+    }
+}
+
+fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
+    let credential: CredentialRef = endpoint.credential_ref.parse().map_err(|problem| {
+        Fault::new(
+            &code::ENDPOINT_SECRET_UNUSABLE,
+            format!("the credential of {}: {problem}", endpoint.label),
+        )
+    })?;
+    let login = secrets::login(&credential, &endpoint.label)?;
+    let pins = endpoint.identity_pins.iter().map(|pin| {
+        pin.parse::<HostKeyPin>().map_err(|error| {
+            Fault::new(
+                &code::HOSTKEY_UNPINNED,
+                format!("a host key pin of {} is unusable: {error}", endpoint.label),
+            )
+        })
+    });
+    let target = Target {
+        endpoint: endpoint.endpoint_id.to_string(),
+        revision: format!("{} {}", endpoint.revision, login.version),
+        label: endpoint.label.clone(),
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        username: endpoint.username.clone(),
+        auth: vec![login.auth],
+        host_key_pins: pins.collect::<Result<_, _>>()?,
+        timeouts: Timeouts {
+            connect: endpoint.settings.connect_timeout.0,
+            login: endpoint.settings.login_timeout.0,
+            progress: endpoint.settings.progress_timeout.0,
+            ..Timeouts::default()
+        },
+    };
+    let name = RemoteName::new(send.remote_name.clone()).map_err(Fault::from)?;
+    let mut upload = Upload::new(name.as_str(), temp_name(&name, send.delivery_id, send.attempt).as_str());
+    upload.sha256 = send.artifact.sha256.as_deref().and_then(|hex| hex.parse().ok());
+    upload.on_unconfirmed = match claim_sends::on_unconfirmed(&send.snapshot) {
+        OnUnconfirmed::Resend => outport_send::OnUnconfirmed::Resend,
+        OnUnconfirmed::Hold => outport_send::OnUnconfirmed::Hold,
+    };
+    upload.stale_temps =
+        send.unfinished.iter().map(|n| temp_name(&name, send.delivery_id, *n).as_str().to_owned()).collect();
+    upload.earlier = send.probe.as_ref().map(|intent| RenameIntent {
+        temp_path: intent.temp_path.clone(),
+        possible_duplicate: intent.possible_duplicate,
+        before: intent.final_before.map(|seen| RemoteStat {
+            size_bytes: seen.size_bytes,
+            mtime_s: seen.mtime_s,
+            is_folder: false,
+        }),
+    });
+    Ok((upload, target, login.version))
+}
+
+fn end_of(outcome: Outcome) -> (Option<End>, bool) {
+    match outcome {
+        Outcome::Delivered(receipt) => {
+            let possible_duplicate = receipt.possible_duplicate;
+            let receipt = Receipt {
+                remote_final: receipt.remote_final,
+                size_bytes: receipt.size_bytes,
+                sha256: receipt.sha256.to_string(),
+                peer_identity: receipt.peer.fingerprint,
+                confirmed_by: receipt.confirmed_by.as_str(),
+                fresh_login: receipt.fresh_login,
+            };
+            (Some(End::Delivered(receipt)), possible_duplicate)
+        }
+        Outcome::Failed { fault, stage, bytes_sent } => {
+            (Some(End::Fault { fault, stage, bytes_sent }), false)
+        }
+        Outcome::Unknown { fault, stage, .. } => (Some(End::Unknown { fault, stage }), false),
+        Outcome::Unconfirmed { fault } => (Some(End::Unconfirmed { fault }), false),
+        // A cancelled delivery lost its send job with its lease: whoever cancelled has recorded everything.
+        _ => (None, false),
+    }
+}
+
+fn log_end(engine: &Engine, endpoint: &EndpointRow, send: &ClaimedSend, end: &End, took: Duration) {
+    let (delivery, attempt, label) = (send.delivery_id, send.attempt, endpoint.label.as_str());
+    let (remote_name, duration_ms) = (engine.shown(&send.remote_name), took.as_millis());
+    match end {
+        End::Delivered(receipt) => {
+            engine.metrics.deliveries_delivered.inc();
+            engine.metrics.bytes_sent.inc_by(receipt.size_bytes);
+            tracing::info!(%delivery, attempt, endpoint = label, remote_name, size_bytes = receipt.size_bytes,
+                duration_ms, confirmed_by = receipt.confirmed_by, "delivered");
+        }
+        End::Fault { fault, .. } | End::Unknown { fault, .. } | End::Unconfirmed { fault } => {
+            engine.metrics.attempts_failed.inc();
+            tracing::warn!(%delivery, attempt, endpoint = label, duration_ms, code = fault.code.name,
+                "{}", engine.told(fault));
+        }
+    }
+}
+
+/// Records the end, again and again while the database is away and the lease is ours. The write is fenced, so a second
+/// one after a lost answer finds the lease gone and changes nothing. Given up, the lease runs out and the next attempt
+/// looks first.
+async fn record(engine: &Engine, report: &Report, held: &Held) {
+    let mut failures = 0;
+    while held.is_live() {
+        failures += 1;
+        match finish_send::finish(&engine.store, report, &engine.timing, rand::random()).await {
+            Ok(Finished::Recorded { .. }) => return,
+            Ok(Finished::LeaseLost) => {
+                engine.metrics.leases_lost.inc();
+                tracing::warn!(delivery = %report.delivery_id,
+                    "the end was not recorded: the lease is lost, or an earlier try recorded it");
+                return;
+            }
+            Err(error) => {
+                let fault = error.fault();
+                tracing::error!(delivery = %report.delivery_id, code = fault.code.name, "{fault}");
+                if matches!(error, StoreError::Illegal(_)) {
+                    return;
+                }
+                tokio::time::sleep(super::after_failure(failures)).await;
+            }
+        }
+    }
+    engine.metrics.leases_lost.inc();
+    tracing::warn!(delivery = %report.delivery_id, "the end was not recorded: the lease is lost");
+}
+
+/// The engine's word on whether an attempt may go on: its lease by this process's clock, then by the database.
+struct LeaseFence<'a> {
+    engine: &'a Engine,
+    send: &'a ClaimedSend,
+    held: &'a Held,
+}
+
+#[async_trait]
+impl Fence for LeaseFence<'_> {
+    fn check(&self) -> Result<(), Stop> {
+        if self.held.is_live() { Ok(()) } else { Err(Stop::LeaseLost) }
+    }
+
+    async fn enter_renaming(&self, intent: &RenameIntent) -> Result<(), Stop> {
+        self.check()?;
+        let row = claim_sends::RenameIntent {
+            temp_path: intent.temp_path.clone(),
+            possible_duplicate: intent.possible_duplicate,
+            final_before: intent
+                .before
+                .as_ref()
+                .map(|seen| FinalSeen { size_bytes: seen.size_bytes, mtime_s: seen.mtime_s }),
+        };
+        let (delivery, lease) = (self.send.delivery_id, self.send.lease);
+        match stage::enter_renaming(&self.engine.store, delivery, lease, &row).await {
+            // The answer may have taken long.
+            Ok(true) => self.check(),
+            Ok(false) => Err(Stop::LeaseLost),
+            Err(error) => {
+                // Without the database's word nothing is renamed: the attempt is abandoned and begins anew.
+                tracing::warn!(%delivery, code = error.fault().code.name, "{error}");
+                Err(Stop::LeaseLost)
+            }
+        }
+    }
+}

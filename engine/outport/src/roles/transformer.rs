@@ -1,0 +1,207 @@
+//! Runs transforms: original in, artifact out, streamed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use outport_core::{Fault, code};
+use outport_objects::Expected;
+use outport_store::claim_sends::ArtifactRow;
+use outport_store::claim_transforms::{self, ClaimedTransform};
+use outport_store::finish_transform::{self, Failure, Output};
+use outport_transform::{Finish, Summary, Transform};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::after_failure;
+use super::leases::{Held, Leases};
+use crate::crash_point::{self, Point};
+use crate::engine::{Engine, OUTPUTS, ours};
+
+/// Which extension the output of a kind has; `None` keeps the file's own.
+pub fn output_ext(kind: &str) -> Option<&'static str> {
+    outport_transform::kinds().iter().find(|known| known.name == kind).and_then(|known| known.output_ext)
+}
+
+pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> {
+    let room = Arc::new(Semaphore::new(usize::from(engine.workers.transforms)));
+    let mut running = JoinSet::new();
+    let mut failures = 0;
+    while !engine.is_stopping() {
+        while running.try_join_next().is_some() {}
+        let free = u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
+        let claiming = Leases::claiming();
+        let claimed = if free == 0 {
+            Ok(Vec::new())
+        } else {
+            claim_transforms::claim(&engine.store, engine.worker, free, &engine.timing).await
+        };
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                let fault = error.fault();
+                tracing::warn!(code = fault.code.name, "{fault}");
+                failures += 1;
+                engine.pause(after_failure(failures)).await;
+                continue;
+            }
+        };
+        failures = 0;
+        let full = claimed.len() >= free as usize;
+        for work in claimed {
+            let held = leases.claimed(&claiming, work.transform_id.uuid(), work.lease);
+            let (engine, permit) = (engine.clone(), room.clone().acquire_owned().await);
+            running.spawn(async move {
+                one(&engine, &work, &held).await;
+                drop(permit);
+                // Its deliveries may be due, and there is room for another transform.
+                engine.bells.send.notify_one();
+                engine.bells.transform.notify_one();
+            });
+        }
+        if full && free > 0 {
+            continue;
+        }
+        tokio::select! {
+            () = engine.bells.transform.notified() => {}
+            () = engine.stopped() => {}
+        }
+    }
+    let drained =
+        tokio::time::timeout(engine.timing.drain, async { while running.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!(
+            transforms = running.len(),
+            "gave up waiting for running transforms; they begin anew elsewhere"
+        );
+    }
+    Ok(())
+}
+
+/// What has to be recorded of a transform.
+enum Ending {
+    Succeeded(Output),
+    Failed(Failure),
+}
+
+async fn one(engine: &Engine, work: &ClaimedTransform, held: &Held) {
+    let (transform, file) = (work.transform_id, work.file_id);
+    let key = engine.shown(&work.file_key);
+    let ending = match transformed(engine, work, held).await {
+        Ok(output) => {
+            tracing::info!(%transform, %file, key, size_bytes = output.size_bytes, records = output.records,
+                "transform succeeded");
+            crash_point::reached(Point::AfterTransform);
+            Ending::Succeeded(output)
+        }
+        Err(fault) if fault.code == &code::LEASE_LOST => {
+            engine.metrics.leases_lost.inc();
+            tracing::warn!(%transform, "stopped: the lease is lost");
+            return;
+        }
+        Err(fault) => {
+            let told = engine.told(&fault);
+            tracing::warn!(%transform, %file, key, code = fault.code.name, "transform failed: {told}");
+            Ending::Failed(Failure::judge(fault, work.attempts, &engine.timing, rand::random()))
+        }
+    };
+    record(engine, work, held, &ending).await;
+}
+
+/// Records an end, again and again while the database is away and the lease is ours. Given up, the lease runs out and
+/// somebody does it again: slower, but nothing is lost. A loser's output stays, in case an earlier try was recorded and
+/// only its answer was lost; what is nobody's is collected later.
+async fn record(engine: &Engine, work: &ClaimedTransform, held: &Held, ending: &Ending) {
+    let (store, transform, lease) = (&engine.store, work.transform_id, work.lease);
+    let mut failures = 0;
+    while held.is_live() {
+        let recorded = match ending {
+            Ending::Succeeded(output) => finish_transform::succeed(store, transform, lease, output).await,
+            Ending::Failed(failure) => finish_transform::fail(store, transform, lease, failure).await,
+        };
+        match recorded {
+            Ok(true) => {
+                crash_point::reached(Point::AfterTransformRecorded);
+                engine.metrics.transforms_ended.inc();
+                return;
+            }
+            Ok(false) => {
+                engine.metrics.leases_lost.inc();
+                return;
+            }
+            Err(error) => {
+                let fault = error.fault();
+                tracing::error!(%transform, code = fault.code.name, "{fault}");
+                failures += 1;
+                tokio::time::sleep(after_failure(failures)).await;
+            }
+        }
+    }
+    engine.metrics.leases_lost.inc();
+    tracing::warn!(%transform, "the end was not recorded: the lease is lost");
+}
+
+async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> Result<Output, Fault> {
+    let mut transform = outport_transform::build(&work.kind, &work.params)?;
+    // Names transform, generation and lease, so that two workers never write one object.
+    let key =
+        format!("{}-{}-{}", work.transform_id.uuid().simple(), work.generation, work.lease.uuid().simple());
+    let mut writer = engine.artifacts().create(OUTPUTS, &key).await.map_err(ours)?;
+    let summary = match stream(engine, &work.original, &mut *transform, &mut *writer, held).await {
+        Ok(summary) => summary,
+        Err(fault) => {
+            // The fault of the input is what counts, also when its half output could not be removed.
+            if let Err(left) = writer.abort().await {
+                tracing::warn!(code = left.code.name, "{left}");
+            }
+            return Err(fault);
+        }
+    };
+    let stored = writer.finish().await?;
+    Ok(Output {
+        bucket: OUTPUTS.into(),
+        key,
+        etag: stored.etag,
+        size_bytes: stored.size_bytes,
+        sha256: stored.sha256,
+        records: summary.records,
+    })
+}
+
+async fn stream(
+    engine: &Engine,
+    original: &ArtifactRow,
+    transform: &mut dyn Transform,
+    writer: &mut dyn outport_objects::ObjectWriter,
+    held: &Held,
+) -> Result<Summary, Fault> {
+    let mut out = Vec::new();
+    loop {
+        let expected = Expected { version: original.version_id.clone(), etag: original.etag.clone() };
+        let mut reader =
+            engine.artifacts().open(&original.bucket, &original.key, expected).await.map_err(ours)?;
+        while let Some(piece) = reader.next().await? {
+            if !held.is_live() {
+                return Err(Fault::new(&code::LEASE_LOST, "another worker took this transform over"));
+            }
+            let mut rest = &piece[..];
+            while !rest.is_empty() {
+                // A piece is 256 KiB: about a millisecond of work, so the thread is lent, not hogged.
+                let taken = tokio::task::block_in_place(|| transform.push(rest, &mut out))?;
+                rest = &rest[taken..];
+                flush(&mut out, writer).await?;
+            }
+        }
+        let finish = tokio::task::block_in_place(|| transform.finish(&mut out))?;
+        flush(&mut out, writer).await?;
+        if let Finish::Done(summary) = finish {
+            return Ok(summary);
+        }
+    }
+}
+
+async fn flush(out: &mut Vec<u8>, writer: &mut dyn outport_objects::ObjectWriter) -> Result<(), Fault> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    writer.write(Bytes::from(std::mem::take(out))).await
+}
