@@ -1,1 +1,9 @@
 #![doc = include_str!("../README.md")]
+
+pub mod child;
+pub mod invariants;
+pub mod process;
+mod process_tree;
+pub mod servers;
+pub mod set;
+pub mod site;

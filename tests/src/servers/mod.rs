@@ -1,0 +1,41 @@
+//! Real servers, started by the test that needs them and gone with it.
+
+pub mod openssh;
+pub mod postgres;
+mod ssh_keys;
+pub mod tmpfs;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// Runs a small program to its end and returns what it printed on standard output.
+fn output_of(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .stdin(std::process::Stdio::null())
+        .output()
+        .with_context(|| format!("could not start {}", command.get_program().display()))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed no UTF-8"))
+}
+
+/// A new empty folder that other users may pass through, below the temporary folder of the run.
+fn open_folder(parent: &Path) -> anyhow::Result<tempfile::TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::Builder::new()
+        .prefix("outport-test-")
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir_in(parent)
+        .with_context(|| format!("could not make a folder in {}", parent.display()))?;
+    Ok(folder)
+}
+
+/// What `tests/run` should have brought is not there.
+fn missing(what: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{what} is missing; hint: start the tests with tests/run [NAME], which brings what they need"
+    )
+}

@@ -1,0 +1,201 @@
+//! Kill -9 of `outport up` at ten moments of a 200-file run: every file is there once, whole, under its final name.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use outport_tests::need;
+use outport_tests::servers::postgres::Database;
+use outport_tests::set;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::files::{self, Sample};
+use super::ledger::Delivery;
+use super::site::{SOON, Site};
+use super::witness::{creations, renames, renames_to};
+
+const FILES: usize = 200;
+const KILLS: usize = 10;
+/// Files that are put before their predecessors have arrived: enough work in flight at every moment.
+const AHEAD: usize = 30;
+/// Files that are put while nobody is up: the next one has to find them without an event.
+const UNWATCHED: usize = 3;
+
+#[test]
+fn sqlite() {
+    need!(run(None, seed()));
+}
+
+#[test]
+fn postgres() {
+    let database = need!(Database::create());
+    need!(run(Some(database), seed()));
+}
+
+#[test]
+fn twenty_seeds_on_sqlite() {
+    need!(set::full());
+    for seed in 0..20 {
+        need!(run(None, seed));
+    }
+}
+
+#[test]
+fn twenty_seeds_on_postgres() {
+    need!(set::full());
+    for seed in 0..20 {
+        let database = need!(Database::create());
+        need!(run(Some(database), seed));
+    }
+}
+
+/// The one asked for with `OUTPORT_TEST_SEED`, else a new one each time: crashes are looked for, not re-enacted. The
+/// moments are counted in progress, so that the same seed hits about the same work again.
+fn seed() -> u64 {
+    match std::env::var("OUTPORT_TEST_SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => rand::random_range(1..1_000_000),
+    }
+}
+
+/// When to kill: after so many files arrived, and then...
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    arrived: usize,
+    then: Then,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    /// ... at once: the server has just renamed and the ledger does not know yet.
+    AtTheRename,
+    /// ... when the next temp file appears: in the middle of an upload.
+    AtTheNextUpload,
+    /// ... after that time: anywhere.
+    Later(Duration),
+}
+
+/// Ten moments, all of them while there is work left.
+fn moments(random: &mut StdRng) -> Vec<Moment> {
+    let mut arrived = BTreeSet::new();
+    while arrived.len() < KILLS {
+        arrived.insert(random.random_range(1..FILES - AHEAD / 2));
+    }
+    let mut then = || match random.random_range(0..3) {
+        0 => Then::AtTheRename,
+        1 => Then::AtTheNextUpload,
+        _ => Then::Later(Duration::from_millis(random.random_range(0..60))),
+    };
+    arrived.into_iter().map(|arrived| Moment { arrived, then: then() }).collect()
+}
+
+fn run(database: Option<Database>, seed: u64) -> anyhow::Result<()> {
+    let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let began = Instant::now();
+    let told =
+        killed_ten_times(database, seed).with_context(|| format!("{name}, OUTPORT_TEST_SEED={seed}"))?;
+    // Not eprintln!, which the test runner swallows when the test passes: how much the kills hit is worth knowing then.
+    let took = began.elapsed().as_secs();
+    writeln!(std::io::stderr(), "{name}, OUTPORT_TEST_SEED={seed}, {took} s: {told}")?;
+    Ok(())
+}
+
+/// What it tells is how much the kills hit.
+fn killed_ten_times(database: Option<Database>, seed: u64) -> anyhow::Result<String> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let samples = files::mixed(seed, FILES);
+    let mut site = Site::new(database)?;
+    let mut feed = samples.iter();
+    for moment in moments(&mut random) {
+        let mut up = site.up()?;
+        wait_for_arrivals(&mut site, &mut feed, moment.arrived).with_context(|| format!("{moment:?}"))?;
+        match moment.then {
+            Then::AtTheRename => {}
+            Then::AtTheNextUpload => {
+                let before = creations(site.witness.all()?);
+                ensure!(
+                    site.witness.wait(SOON, |seen| creations(seen) > before)?,
+                    "{moment:?}: no upload began"
+                );
+            }
+            Then::Later(time) => {
+                site.witness.wait(time, |_| false)?;
+            }
+        }
+        up.kill()?;
+        site.ledger()?.assert_invariants().with_context(|| format!("after the kill at {moment:?}"))?;
+        for sample in feed.by_ref().take(UNWATCHED) {
+            site.put(sample)?;
+        }
+    }
+    let mut up = site.up()?;
+    wait_for_arrivals(&mut site, &mut feed, FILES)?;
+    site.ledger()?.wait_until_settled(FILES as i64, SOON)?;
+    let status = up.stop(SOON)?;
+    ensure!(status.success(), "outport up ended with {status}");
+    site.ledger()?.assert_invariants()?;
+    judge(&mut site, &samples)
+}
+
+/// Puts files, always [`AHEAD`] of what has arrived, until `count` have.
+fn wait_for_arrivals<'a>(
+    site: &mut Site,
+    feed: &mut impl Iterator<Item = &'a Sample>,
+    count: usize,
+) -> anyhow::Result<()> {
+    let mut arrived = renames(site.witness.all()?);
+    let mut put = 0;
+    while arrived < count {
+        // Whatever was put before: as many again as arrive, and a first batch.
+        for sample in feed.by_ref().take(if put == 0 { AHEAD } else { 1 }) {
+            site.put(sample)?;
+            put += 1;
+        }
+        let before = arrived;
+        let came = site.witness.wait(SOON, |seen| renames(seen) > before)?;
+        ensure!(came, "{before} of {count} files arrived, then none for {SOON:?}");
+        arrived = renames(site.witness.all()?);
+    }
+    Ok(())
+}
+
+/// Every file once, whole, under its final name; the ledger says the same and hides no doubt.
+fn judge(site: &mut Site, samples: &[Sample]) -> anyhow::Result<String> {
+    let deliveries = site.ledger()?.deliveries()?;
+    ensure!(deliveries.len() == samples.len(), "{} deliveries", deliveries.len());
+    let undelivered: Vec<&Delivery> = deliveries.iter().filter(|d| d.state != "delivered").collect();
+    ensure!(undelivered.is_empty(), "{undelivered:#?}");
+    site.assert_arrived(samples)?;
+    let seen = site.witness.all()?;
+    let (mut by_probe, mut resumed, mut doubtful, mut abandoned) = (0, 0, 0, 0);
+    for delivery in &deliveries {
+        let story = delivery.story();
+        let name = delivery.remote_name.strip_prefix("inbox/").context("not in the inbox")?;
+        let made = renames_to(seen, name);
+        let ends = delivery.attempts.iter().filter(|attempt| attempt.confirmed_by.is_some()).count();
+        ensure!(ends == 1, "{name}: {ends} attempts delivered ({story})");
+        ensure!(delivery.attempts.iter().all(|attempt| attempt.outcome.is_some()), "{name}: {story}");
+        // A second rename is a second arrival: never without the mark.
+        ensure!(
+            made.len() == 1 || delivery.possible_duplicate,
+            "{name} was made by {} renames ({made:?}) and nobody says so: {story}",
+            made.len()
+        );
+        abandoned += delivery.attempts.len() - 1;
+        doubtful += usize::from(delivery.possible_duplicate);
+        by_probe += usize::from(story.ends_with("by probe"));
+        let last_temp = format!(".{}.part", delivery.attempts.len());
+        resumed +=
+            usize::from(made.iter().all(|temp| !temp.ends_with(&last_temp)) && story.ends_with("by reply"));
+    }
+    // Less than that, and the kills missed the work.
+    ensure!(abandoned >= KILLS, "{KILLS} kills and only {abandoned} attempts abandoned");
+    Ok(format!(
+        "{KILLS} kills, {abandoned} attempts abandoned, {by_probe} arrivals confirmed by a probe, {resumed} whole temp \
+         files renamed without sending again, {doubtful} possible duplicates, {} uploads of {} files",
+        creations(seen),
+        samples.len()
+    ))
+}

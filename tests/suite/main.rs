@@ -1,0 +1,10 @@
+//! Every test that needs more than one crate, in one program.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod binary;
+mod conformance;
+mod crash;
+mod docs;
+mod e2e;
+mod servers;
