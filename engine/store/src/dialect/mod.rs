@@ -31,6 +31,15 @@ impl Dialect {
         filled
     }
 
+    /// Statements that a transaction with [`write_options`](Self::write_options) begins with: PostgreSQL is told its
+    /// isolation level after BEGIN.
+    pub(crate) fn begin_statements(self) -> u64 {
+        match self {
+            Self::Postgres => 2,
+            Self::Sqlite => 1,
+        }
+    }
+
     /// How a transaction that writes begins. SQLite: IMMEDIATE, because a deferred one that upgrades fails at once
     /// with SQLITE_BUSY (measured: 865 failures in 1,000 transactions of two processes).
     pub(crate) fn write_options(self) -> TransactionOptions {
