@@ -165,3 +165,18 @@ fn statement(dialect: Dialect, sql: &str, values: Vec<Value>) -> Statement {
 pub(crate) fn list(first: usize, count: usize) -> String {
     (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
+
+/// `($2, $3), ($4, $5)`: placeholders for `rows` tuples of `width` values after `first - 1` others. The values of a
+/// `VALUES` list are its `column1`, `column2`, ... on both databases.
+pub(crate) fn tuples(first: usize, width: usize, rows: usize) -> String {
+    (0..rows).map(|row| format!("({})", list(first + row * width, width))).collect::<Vec<_>>().join(", ")
+}
+
+/// The values of an `IN` list, the last one repeated up to a power of two: seven statements to prepare for lists of up to
+/// 64, and not 64.
+pub(crate) fn padded(mut values: Vec<Value>) -> Vec<Value> {
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}

@@ -1,0 +1,125 @@
+//! The lanes of a claim: those that are due, locked, and what is in flight on them.
+
+use std::collections::BTreeMap;
+
+use outport_core::lane::{BlockReason, NEVER};
+use outport_core::{EndpointId, Millis, WorkerId};
+use sea_orm::QueryResult;
+
+use super::types::EndpointRow;
+use crate::error::StoreError;
+use crate::lanes;
+use crate::row::{get, id, json};
+use crate::sql::{Tx, args, list, padded};
+
+/// A locked lane.
+pub(super) struct DueLane {
+    pub(super) endpoint: EndpointRow,
+    /// Files in flight allowed, over all workers.
+    pub(super) room: i64,
+    pub(super) max_connections: i64,
+    /// The database's clock when it was locked.
+    pub(super) now: Millis,
+}
+
+/// What is in flight on a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Leased jobs, of all workers.
+    pub(super) leased: i64,
+    /// Those of this worker.
+    pub(super) mine: i64,
+    /// Connections of the other workers, idle ones included.
+    pub(super) seats_of_others: i64,
+}
+
+/// Locks lanes that are due, the longest due first.
+pub(super) async fn lock(tx: &Tx, limit: u32) -> Result<Vec<DueLane>, StoreError> {
+    let sql = format!(
+        "SELECT {}, lane.max_connections, {{now}} AS now, e.id AS endpoint_id, e.revision, s.code AS subscriber, \
+                e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.settings \
+         FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
+         WHERE lane.next_due_at <= {{now}} AND lane.blocked_until <= {{now}} \
+           AND lane.paused_by IS NULL AND lane.suspended_at IS NULL AND e.enabled \
+         ORDER BY lane.next_due_at LIMIT $1 {{skip_locked_lane}}",
+        lanes::COLUMNS
+    );
+    let doing = tx.doing();
+    let mut due = Vec::new();
+    for row in tx.rows(&sql, args![i64::from(limit)]).await? {
+        match due_lane(&row, doing) {
+            Ok(lane) => due.push(lane),
+            // One damaged definition closes its own lane, not everybody's.
+            Err(error) => {
+                tracing::error!(%error, "an endpoint cannot be read: its lane is blocked");
+                let endpoint: EndpointId = id(&row, "endpoint_id", doing)?;
+                let mut lane = lanes::lock(tx, endpoint).await?;
+                lane.blocked_until = NEVER;
+                lane.blocked_reason = Some(BlockReason::Settings);
+                lanes::save(tx, endpoint, &lane).await?;
+            }
+        }
+    }
+    Ok(due)
+}
+
+fn due_lane(row: &QueryResult, doing: &'static str) -> Result<DueLane, StoreError> {
+    let port: i32 = get(row, "port", doing)?;
+    let subscriber: String = get(row, "subscriber", doing)?;
+    let name: String = get(row, "name", doing)?;
+    let endpoint = EndpointRow {
+        endpoint_id: id(row, "endpoint_id", doing)?,
+        revision: get(row, "revision", doing)?,
+        label: format!("{subscriber}/{name}"),
+        host: get(row, "host", doing)?,
+        port: u16::try_from(port).unwrap_or_default(),
+        username: get(row, "username", doing)?,
+        credential_ref: get(row, "credential_ref", doing)?,
+        identity_pins: json(row, "identity_pins", doing)?,
+        settings: json(row, "settings", doing)?,
+    };
+    let lane = lanes::read(row, doing)?;
+    // One connection is enough for the one file of a lane on probation.
+    let max_connections = if lane.is_on_probation() { 1 } else { get::<i32>(row, "max_connections", doing)? };
+    Ok(DueLane {
+        endpoint,
+        room: lane.room().into(),
+        max_connections: max_connections.into(),
+        now: get(row, "now", doing)?,
+    })
+}
+
+/// What is in flight on each of `due`, in their order. Asked after the lanes are locked, in statements of their own: only
+/// so they see what the claim before this one took.
+pub(super) async fn loads(
+    tx: &Tx,
+    due: &[DueLane],
+    worker: WorkerId,
+    now: Millis,
+) -> Result<Vec<Load>, StoreError> {
+    let doing = tx.doing();
+    let lanes = padded(due.iter().map(|lane| lane.endpoint.endpoint_id.uuid().into()).collect());
+    let mut loads: BTreeMap<EndpointId, Load> = BTreeMap::new();
+    let sql = format!(
+        "SELECT endpoint_id, count(*) AS n, count(CASE WHEN worker_id = $1 THEN 1 END) AS mine FROM send_job \
+         WHERE lease_id IS NOT NULL AND endpoint_id IN ({}) GROUP BY endpoint_id",
+        list(2, lanes.len())
+    );
+    let mut values = args![worker.uuid()];
+    values.extend(lanes.iter().cloned());
+    for row in tx.rows(&sql, values).await? {
+        let load = loads.entry(id(&row, "endpoint_id", doing)?).or_default();
+        (load.leased, load.mine) = (get(&row, "n", doing)?, get(&row, "mine", doing)?);
+    }
+    let sql = format!(
+        "SELECT endpoint_id, CAST(sum(connections) AS bigint) AS n FROM seat \
+         WHERE worker_id <> $1 AND until > $2 AND endpoint_id IN ({}) GROUP BY endpoint_id",
+        list(3, lanes.len())
+    );
+    let mut values = args![worker.uuid(), now];
+    values.extend(lanes);
+    for row in tx.rows(&sql, values).await? {
+        loads.entry(id(&row, "endpoint_id", doing)?).or_default().seats_of_others = get(&row, "n", doing)?;
+    }
+    Ok(due.iter().map(|lane| loads.get(&lane.endpoint.endpoint_id).copied().unwrap_or_default()).collect())
+}
