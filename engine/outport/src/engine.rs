@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use outport_core::{Fault, Timing, WorkerId};
 use outport_objects::{FolderStore, Objects};
+use outport_store::writer::Writer;
 use outport_store::{Dialect, Store};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::config::{Config, Workers};
 use crate::data_folder::{self, FolderLock};
 use crate::metrics::Metrics;
+use crate::roles::after_failure;
 
 /// The bucket of the artifact store that holds snapshots of arrived files.
 pub const ORIGINALS: &str = "originals";
@@ -31,6 +33,8 @@ pub struct Engine {
     pub worker: WorkerId,
     pub file_names: bool,
     pub metrics: Arc<Metrics>,
+    /// All writes after a claim.
+    pub writer: Writer,
     pub bells: Bells,
     stopping: AtomicBool,
     stop_bell: Notify,
@@ -81,14 +85,18 @@ impl Engine {
                 "the artifact store belongs to another database: nothing in it will be collected");
         }
         let metrics = Arc::new(Metrics::default());
+        let worker = WorkerId::from_uuid(Uuid::now_v7());
+        let timing = config.timing();
+        let writer = Writer::start(store.clone(), worker, timing.clone(), after_failure);
         Ok(Arc::new(Self {
             store,
             buckets,
             artifacts,
-            timing: config.timing(),
+            timing,
             horizon: config.horizon(),
             workers: config.workers,
-            worker: WorkerId::from_uuid(Uuid::now_v7()),
+            worker,
+            writer,
             file_names: config.log.file_names,
             metrics,
             bells: Bells::default(),

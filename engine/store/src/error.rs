@@ -86,6 +86,12 @@ impl StoreError {
         }
     }
 
+    /// Whether the database is away, or cannot write, for a while: the same may work later.
+    pub fn is_outage(&self) -> bool {
+        let code = self.fault().code;
+        code == &code::DATABASE_UNREACHABLE || code == &code::DATABASE_FULL || code == &code::DATABASE_BUSY
+    }
+
     /// The table of a statement does not exist (42P01; SQLite has only its general code 1 for it).
     pub(crate) fn is_missing_table(&self) -> bool {
         self.database_code().is_some_and(|code| code == "42P01" || code == "1")

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::Store;
 use crate::error::StoreError;
 use crate::row::id;
-use crate::sql::{args, list};
+use crate::sql::{Tx, args, list};
 
 /// The leases that are still this worker's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +31,17 @@ pub async fn beat(
     timing: &Timing,
 ) -> Result<Held, StoreError> {
     let tx = store.begin("renewing leases").await?;
+    let held = renew(&tx, worker, open, timing).await?;
+    tx.commit().await?;
+    Ok(held)
+}
+
+pub(crate) async fn renew(
+    tx: &Tx,
+    worker: WorkerId,
+    open: &BTreeSet<(Uuid, LeaseId)>,
+    timing: &Timing,
+) -> Result<Held, StoreError> {
     let doing = tx.doing();
     let until = tx.now().await? + millis(timing.lease);
     let ids: Vec<Value> = open.iter().map(|(id, _)| Value::from(*id)).collect();
@@ -62,7 +73,6 @@ pub async fn beat(
     };
     tx.exec("UPDATE seat SET until = $2 WHERE worker_id = $1", args![worker.uuid(), until]).await?;
     tx.exec("UPDATE worker SET seen_at = {now} WHERE id = $1", args![worker.uuid()]).await?;
-    tx.commit().await?;
     let mut held = Held::default();
     for row in &sends {
         held.sends.insert((id(row, "delivery_id", doing)?, id(row, "lease_id", doing)?));

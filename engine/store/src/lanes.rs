@@ -1,13 +1,15 @@
 //! Lane rows: the hot scheduling state of an endpoint.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use outport_core::lane::Lane;
 use outport_core::{EndpointId, Millis};
 use sea_orm::QueryResult;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::row::{get, word};
-use crate::sql::{Tx, args};
+use crate::row::{get, id, word};
+use crate::sql::{Tx, args, list, padded};
 
 /// The columns of [`read`].
 pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes, lane.recent, lane.recent_n, \
@@ -46,6 +48,25 @@ pub(crate) async fn lock(tx: &Tx, endpoint: EndpointId) -> Result<Lane, StoreErr
             problem: format!("endpoint {endpoint} has no lane"),
         }),
     }
+}
+
+/// Reads the lanes of `endpoints`, in the order of their ids; `lock` is `{lock}` or nothing.
+pub(crate) async fn read_all(
+    tx: &Tx,
+    endpoints: &BTreeSet<EndpointId>,
+    lock: &str,
+) -> Result<BTreeMap<EndpointId, Lane>, StoreError> {
+    if endpoints.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = padded(endpoints.iter().map(|endpoint| endpoint.uuid().into()).collect());
+    let sql = format!(
+        "SELECT lane.endpoint_id, {COLUMNS} FROM lane WHERE endpoint_id IN ({}) ORDER BY endpoint_id {lock}",
+        list(1, ids.len())
+    );
+    let doing = tx.doing();
+    let rows = tx.rows(&sql, ids).await?;
+    rows.iter().map(|row| Ok((id(row, "endpoint_id", doing)?, read(row, doing)?))).collect()
 }
 
 /// Writes the health columns of a locked lane.

@@ -25,6 +25,7 @@ mod row;
 mod sql;
 pub mod stage;
 pub mod workers;
+pub mod writer;
 
 pub use connect::{MigrationState, Store};
 pub use dialect::Dialect;

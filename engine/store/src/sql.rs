@@ -180,3 +180,22 @@ pub(crate) fn padded(mut values: Vec<Value>) -> Vec<Value> {
     }
     values
 }
+
+/// Updates one row for each of `rows`, whose values are `new.column1`, `new.column2`, ...; how many there were. The last
+/// one is repeated up to a power of two, as in [`padded`]: a row that is named twice is updated once.
+pub(crate) async fn update_rows(
+    tx: &Tx,
+    table: &str,
+    set: &str,
+    condition: &str,
+    mut rows: Vec<Vec<Value>>,
+) -> Result<u64, StoreError> {
+    let Some(last) = rows.last().cloned() else { return Ok(0) };
+    let width = last.len();
+    rows.resize(rows.len().next_power_of_two(), last);
+    let sql = format!(
+        "UPDATE {table} SET {set} FROM (VALUES {}) AS new WHERE {condition}",
+        tuples(1, width, rows.len())
+    );
+    tx.exec(&sql, rows.into_iter().flatten().collect()).await
+}

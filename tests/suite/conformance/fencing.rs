@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use outport_core::code;
 use outport_core::delivery::{DeliveryState, Stage};
-use outport_store::claim_sends::{FinalSeen, RenameIntent};
+use outport_store::claim_sends::{ClaimedSend, FinalSeen, RenameIntent};
 use outport_store::finish_send::{End, Finished};
 use outport_store::heartbeat;
 use outport_store::rescue::{Freed, Which, rescue};
-use outport_store::stage::enter_renaming;
+use outport_store::stage::{Entering, enter_renaming};
 
 use super::on_both;
 use super::world::{World, delivered, worker};
@@ -27,6 +27,11 @@ on_both!(
     a_dead_workers_seats_are_free_at_the_start,
     a_possible_duplicate_stays_one,
 );
+
+async fn enter(world: &World, send: &ClaimedSend, intent: RenameIntent) -> bool {
+    let entering = Entering { delivery_id: send.delivery_id, lease: send.lease, intent };
+    enter_renaming(&world.store, entering).await.unwrap()
+}
 
 fn intent() -> RenameIntent {
     RenameIntent {
@@ -48,7 +53,7 @@ async fn a_rescued_lease_writes_nothing(world: World) {
     assert_eq!(expire(&world).await.sends, 1);
     world.assert_invariants().await;
     assert_eq!(world.state(zombie.delivery_id).await, DeliveryState::Retrying);
-    let renamed = enter_renaming(&world.store, zombie.delivery_id, zombie.lease, &intent()).await.unwrap();
+    let renamed = enter(&world, &zombie, intent()).await;
     assert!(!renamed, "the fence before the rename");
     assert_eq!(world.deliver(&zombie).await, Finished::LeaseLost);
     world.pass_time().await;
@@ -57,15 +62,19 @@ async fn a_rescued_lease_writes_nothing(world: World) {
     assert_eq!(heir.unfinished, [1], "the first temp file may still lie there");
     assert!(heir.probe.is_none(), "the first attempt never came to the rename");
     assert_eq!(world.deliver(&zombie).await, Finished::LeaseLost, "also while somebody else sends it");
-    assert!(matches!(world.deliver(&heir).await, Finished::Recorded { state: DeliveryState::Delivered, .. }));
-    assert_eq!(world.deliver(&heir).await, Finished::LeaseLost, "an end is recorded once");
+    let recorded = world.deliver(&heir).await;
+    assert_eq!(recorded, Finished::Recorded { state: DeliveryState::Delivered, due_at: None });
+    let ended = "SELECT max(ended_at) AS n FROM attempt";
+    let at = world.number(ended).await;
+    assert_eq!(world.deliver(&heir).await, recorded, "after a lost answer the same report gets the same one");
+    assert_eq!(world.number(ended).await, at, "and is not recorded twice");
 }
 
 async fn an_attempt_that_vanished_after_renaming_is_probed(world: World) {
     world.define(&["a"], None).await;
     world.arrive("f").await;
     let first = world.claim_one().await;
-    assert!(enter_renaming(&world.store, first.delivery_id, first.lease, &intent()).await.unwrap());
+    assert!(enter(&world, &first, intent()).await);
     expire(&world).await;
     world.pass_time().await;
     let heir = world.claim_one().await;
@@ -85,7 +94,7 @@ async fn an_upload_that_broke_off_is_cleared_up_and_not_probed(world: World) {
         let send = world.claim_one().await;
         assert_eq!(send.attempt, attempt);
         if stage == Stage::Renaming {
-            assert!(enter_renaming(&world.store, send.delivery_id, send.lease, &intent()).await.unwrap());
+            assert!(enter(&world, &send, intent()).await);
         }
         world.end(&send, end(code, stage)).await;
         world.pass_time().await;
@@ -100,7 +109,7 @@ async fn a_lost_answer_is_probed(world: World) {
     world.define(&["a"], None).await;
     world.arrive("f").await;
     let first = world.claim_one().await;
-    assert!(enter_renaming(&world.store, first.delivery_id, first.lease, &intent()).await.unwrap());
+    assert!(enter(&world, &first, intent()).await);
     let fault = outport_core::Fault::new(&code::ENDPOINT_RESET, "x");
     world.end(&first, End::Unknown { fault, stage: Stage::Renaming }).await;
     world.pass_time().await;
@@ -243,7 +252,7 @@ async fn a_possible_duplicate_stays_one(world: World) {
     world.arrive("f").await;
     let first = world.claim_one().await;
     let resent = RenameIntent { possible_duplicate: true, ..intent() };
-    assert!(enter_renaming(&world.store, first.delivery_id, first.lease, &resent).await.unwrap());
+    assert!(enter(&world, &first, resent).await);
     expire(&world).await;
     world.pass_time().await;
     let heir = world.claim_one().await;

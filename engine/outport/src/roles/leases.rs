@@ -78,6 +78,16 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Returns when the lease is not live any more.
+    pub async fn expired(&self) {
+        while self.is_live() {
+            // A twentieth of the fence: late enough to cost nothing, early enough not to matter.
+            tokio::time::sleep(self.leases.self_fence / 20).await;
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let mut state = self.leases.locked();
@@ -106,7 +116,7 @@ pub async fn beat(engine: Arc<Engine>, leases: Arc<Leases>) {
             };
             continue;
         }
-        match heartbeat::beat(&engine.store, engine.worker, &asked, &engine.timing).await {
+        match engine.writer.beat(asked.clone()).await {
             Ok(held) => {
                 failures = 0;
                 let sends = held.sends.iter().map(|(id, lease)| (id.uuid(), *lease));

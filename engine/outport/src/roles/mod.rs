@@ -156,6 +156,6 @@ fn host() -> String {
 
 /// How long to wait after the n-th failure in a row of a loop: every loop ends in a wait on all paths, so that a
 /// database that is down costs at most a statement a second.
-fn after_failure(failures: u32) -> Duration {
+pub fn after_failure(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.min(4)).mul_f64(rand::random_range(0.75..1.25))
 }

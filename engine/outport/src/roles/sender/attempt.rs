@@ -15,8 +15,8 @@ use outport_send::{
     Fence, HostKeyPin, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver,
 };
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen};
-use outport_store::finish_send::{self, End, Finished, Receipt, Report};
-use outport_store::{StoreError, stage};
+use outport_store::finish_send::{End, Finished, Receipt, Report};
+use outport_store::stage::Entering;
 
 use super::source::Artifact;
 use crate::crash_point::{self, Point};
@@ -62,7 +62,7 @@ pub async fn run(
         end,
     };
     crash_point::reached(Point::BeforeFinish);
-    record(engine, &report, held).await;
+    record(engine, report, held).await;
     crash_point::reached(Point::AfterFinish);
 }
 
@@ -205,33 +205,26 @@ fn log_end(engine: &Engine, endpoint: &EndpointRow, send: &ClaimedSend, end: &En
     }
 }
 
-/// Records the end, again and again while the database is away and the lease is ours. The write is fenced, so a second
-/// one after a lost answer finds the lease gone and changes nothing. Given up, the lease runs out and the next attempt
-/// looks first.
-async fn record(engine: &Engine, report: &Report, held: &Held) {
-    let mut failures = 0;
-    while held.is_live() {
-        failures += 1;
-        match finish_send::finish(&engine.store, report, &engine.timing, rand::random()).await {
-            Ok(Finished::Recorded { .. }) => return,
-            Ok(Finished::LeaseLost) => {
-                engine.metrics.leases_lost.inc();
-                tracing::warn!(delivery = %report.delivery_id,
-                    "the end was not recorded: the lease is lost, or an earlier try recorded it");
-                return;
-            }
-            Err(error) => {
-                let fault = error.fault();
-                tracing::error!(delivery = %report.delivery_id, code = fault.code.name, "{fault}");
-                if matches!(error, StoreError::Illegal(_)) {
-                    return;
-                }
-                tokio::time::sleep(super::after_failure(failures)).await;
-            }
+/// Records the end, for as long as the lease is ours: the writer waits while the database is away. The write is fenced,
+/// and one that was recorded before its answer was lost is answered again. Given up, the lease runs out and the next
+/// attempt looks first.
+async fn record(engine: &Engine, report: Report, held: &Held) {
+    let delivery = report.delivery_id;
+    let recorded = tokio::select! {
+        recorded = engine.writer.finish(report, rand::random()) => recorded,
+        () = held.expired() => Ok(Finished::LeaseLost),
+    };
+    match recorded {
+        Ok(Finished::Recorded { .. }) => return,
+        Ok(Finished::LeaseLost) => {
+            tracing::warn!(%delivery, "the end was not recorded: the lease is lost");
+        }
+        Err(error) => {
+            let fault = error.fault();
+            tracing::error!(%delivery, code = fault.code.name, "{fault}");
         }
     }
     engine.metrics.leases_lost.inc();
-    tracing::warn!(delivery = %report.delivery_id, "the end was not recorded: the lease is lost");
 }
 
 /// The engine's word on whether an attempt may go on: its lease by this process's clock, then by the database.
@@ -257,14 +250,19 @@ impl Fence for LeaseFence<'_> {
                 .as_ref()
                 .map(|seen| FinalSeen { size_bytes: seen.size_bytes, mtime_s: seen.mtime_s }),
         };
-        let (delivery, lease) = (self.send.delivery_id, self.send.lease);
-        match stage::enter_renaming(&self.engine.store, delivery, lease, &row).await {
+        let (delivery_id, lease) = (self.send.delivery_id, self.send.lease);
+        let entering = Entering { delivery_id, lease, intent: row };
+        let entered = tokio::select! {
+            entered = self.engine.writer.enter_renaming(entering) => entered,
+            () = self.held.expired() => Ok(false),
+        };
+        match entered {
             // The answer may have taken long.
             Ok(true) => self.check(),
             Ok(false) => Err(Stop::LeaseLost),
             Err(error) => {
                 // Without the database's word nothing is renamed: the attempt is abandoned and begins anew.
-                tracing::warn!(%delivery, code = error.fault().code.name, "{error}");
+                tracing::warn!(delivery = %delivery_id, code = error.fault().code.name, "{error}");
                 Err(Stop::LeaseLost)
             }
         }

@@ -1,0 +1,92 @@
+//! Lanes that change with a batch of ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use outport_core::lane::{Lane, Signal};
+use outport_core::{EndpointId, Millis, Timing};
+
+use super::judge::signal;
+use super::{Ending, Settled};
+use crate::error::StoreError;
+use crate::history::{self, Entry};
+use crate::lanes;
+use crate::sql::Tx;
+
+/// The lanes that are locked for this batch, before and after.
+pub(super) struct LaneChanges(BTreeMap<EndpointId, LaneChange>);
+
+struct LaneChange {
+    before: Lane,
+    after: Lane,
+}
+
+impl LaneChanges {
+    /// Locks the lanes that will be written: those that a glance says will change, and those that get a job back.
+    pub(super) async fn lock(tx: &Tx, endings: &[Ending<'_>], timing: &Timing) -> Result<Self, StoreError> {
+        let speaking = endings.iter().filter(|ending| signal(ending.report) != Signal::Nothing);
+        let speaking: BTreeSet<EndpointId> = speaking.map(|ending| ending.report.endpoint_id).collect();
+        let mut glance = Self::read(tx, &speaking, "").await?;
+        for ending in endings {
+            // The time does not matter for whether a lane changes.
+            glance.fold(ending, timing, 0);
+        }
+        let changing = glance.0.iter().filter(|(_, lane)| lane.before != lane.after).map(|(id, _)| *id);
+        let back = endings.iter().filter(|ending| !ending.report.end.is_delivered());
+        let wanted: BTreeSet<EndpointId> =
+            changing.chain(back.map(|ending| ending.report.endpoint_id)).collect();
+        Self::read(tx, &wanted, "{lock}").await
+    }
+
+    async fn read(tx: &Tx, endpoints: &BTreeSet<EndpointId>, lock: &str) -> Result<Self, StoreError> {
+        let rows = lanes::read_all(tx, endpoints, lock).await?;
+        Ok(Self(
+            rows.into_iter()
+                .map(|(id, lane)| (id, LaneChange { before: lane.clone(), after: lane }))
+                .collect(),
+        ))
+    }
+
+    /// Takes in what one attempt says. A lane that is not locked is one that a glance saw unchanged by this batch: that it
+    /// changed in between costs nothing more than the news of one attempt that went well.
+    pub(super) fn fold(&mut self, ending: &Ending<'_>, timing: &Timing, now: Millis) {
+        if let Some(lane) = self.0.get_mut(&ending.report.endpoint_id) {
+            lane.after = lane.after.after(&signal(ending.report), timing, now, ending.random);
+        }
+    }
+
+    /// Saves what changed, and wakes the lanes that got a job back.
+    pub(super) async fn write(self, tx: &Tx, settled: &[Settled<'_>]) -> Result<(), StoreError> {
+        for (endpoint, lane) in &self.0 {
+            if lane.before != lane.after {
+                lanes::save(tx, *endpoint, &lane.after).await?;
+                note_block(tx, *endpoint, lane).await?;
+            }
+        }
+        let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
+        for (endpoint, due) in settled.iter().filter_map(|s| Some((s.report.endpoint_id, s.verdict.due_at?)))
+        {
+            let earliest = wake.entry(endpoint).or_insert(due);
+            *earliest = due.min(*earliest);
+        }
+        for (endpoint, due) in wake {
+            lanes::pull(tx, endpoint, due).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A lane that closes or opens is an event that people look for.
+async fn note_block(tx: &Tx, endpoint: EndpointId, change: &LaneChange) -> Result<(), StoreError> {
+    let (before, after) = (&change.before, &change.after);
+    if before.blocked_reason == after.blocked_reason && before.blocked_until == after.blocked_until {
+        return Ok(());
+    }
+    let event = if after.blocked_reason.is_some() { "lane_blocked" } else { "lane_recovered" };
+    let detail = serde_json::json!({
+        "reason": after.blocked_reason.map(|r| r.as_str()),
+        "until": after.blocked_until,
+        "seen_identity": after.seen_identity,
+    });
+    let id = endpoint.uuid();
+    history::add(tx, Entry { actor: "engine", subject_kind: "endpoint", subject_id: id, event, detail }).await
+}
