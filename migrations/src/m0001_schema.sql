@@ -64,6 +64,7 @@ CREATE TABLE subscription (
   retry_policy {json} NOT NULL DEFAULT '{}',
   ordering text NOT NULL DEFAULT 'none' CHECK (ordering IN ('none','fifo')),
   on_unconfirmed text NOT NULL DEFAULT 'resend' CHECK (on_unconfirmed IN ('resend','hold')),
+  stale text NOT NULL DEFAULT 'skip' CHECK (stale IN ('skip','send')),
   next_sequence bigint NOT NULL DEFAULT 1,
   enabled boolean NOT NULL DEFAULT true,
   retired_at bigint,
@@ -189,6 +190,7 @@ CREATE TABLE delivery (
   abandoned int NOT NULL DEFAULT 0,
   max_attempts int NOT NULL,
   deadline_at bigint NOT NULL,
+  lane_closed_ms bigint NOT NULL DEFAULT 0, -- what the lane's account of closed time was at created_at
   remote_name text NOT NULL,
   snapshot {json} NOT NULL,
   possible_duplicate boolean NOT NULL DEFAULT false,
@@ -211,10 +213,13 @@ CREATE UNIQUE INDEX delivery_once_per_arrival ON delivery(file_id, subscription_
 CREATE UNIQUE INDEX delivery_once_per_replay ON delivery(replay_id, file_id, subscription_id, part) WHERE origin='replay';
 CREATE INDEX delivery_open_by_endpoint ON delivery(endpoint_id, id) WHERE settled_at IS NULL;
 CREATE INDEX delivery_unresolved ON delivery(endpoint_id, id) WHERE resolved_at IS NULL AND state IN ('failed','unconfirmed');
+CREATE INDEX delivery_unresolved_of_subscription ON delivery(subscription_id, id) WHERE resolved_at IS NULL AND state IN ('failed','unconfirmed');
 CREATE INDEX delivery_held ON delivery(endpoint_id, id) WHERE state='held';
 CREATE INDEX delivery_by_file ON delivery(file_id, subscription_id, id);
 CREATE INDEX delivery_by_source ON delivery(source_id) WHERE source_id IS NOT NULL;
 CREATE INDEX delivery_open_by_subscription ON delivery(subscription_id, id) WHERE settled_at IS NULL;
+-- "is a newer version there already?"; one entry at the end of each delivery, none while it is open
+CREATE INDEX delivery_delivered_name ON delivery(subscription_id, remote_name, file_id) WHERE state='delivered';
 CREATE INDEX delivery_by_subscriber ON delivery(subscriber_id, id DESC);
 CREATE INDEX delivery_by_transform ON delivery(transform_id) WHERE transform_id IS NOT NULL;
 CREATE INDEX delivery_by_artifact ON delivery(artifact_id) WHERE artifact_id IS NOT NULL;
@@ -242,6 +247,8 @@ CREATE TABLE lane (
   pause_reason text,
   paused_at bigint,
   suspended_at bigint,
+  closed_since bigint,
+  closed_ms bigint NOT NULL DEFAULT 0,
   CONSTRAINT pause_reason_given CHECK ((paused_by IS NULL) = (pause_reason IS NULL) AND (paused_by IS NULL) = (paused_at IS NULL))
 ) {hot_lane};
 
@@ -257,6 +264,7 @@ CREATE INDEX lane_due ON lane(next_due_at) WHERE paused_by IS NULL AND suspended
 CREATE TABLE send_job (
   delivery_id uuid PRIMARY KEY REFERENCES delivery,
   endpoint_id uuid NOT NULL REFERENCES lane,
+  remote_name text NOT NULL,
   fifo_group uuid,
   due_at bigint NOT NULL,
   lease_id uuid,
@@ -266,12 +274,14 @@ CREATE TABLE send_job (
 ) {hot_send_job};
 
 CREATE INDEX send_job_ready ON send_job(endpoint_id, due_at, delivery_id) WHERE lease_id IS NULL;
+-- two files of one name are never sent at the same time: the older one could end on top
+CREATE UNIQUE INDEX one_leased_per_name ON send_job(endpoint_id, remote_name) WHERE lease_id IS NOT NULL;
 CREATE UNIQUE INDEX one_leased_per_fifo_group ON send_job(fifo_group) WHERE fifo_group IS NOT NULL AND lease_id IS NOT NULL;
 CREATE INDEX send_job_of_fifo_group ON send_job(fifo_group, delivery_id) WHERE fifo_group IS NOT NULL;
 CREATE TABLE fifo_group (
   subscription_id uuid PRIMARY KEY REFERENCES subscription,
   blocked_by uuid REFERENCES delivery,
-  since bigint
+  since bigint NOT NULL
 );
 
 CREATE INDEX send_job_leased ON send_job(endpoint_id, lease_until) WHERE lease_id IS NOT NULL;

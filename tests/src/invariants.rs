@@ -7,8 +7,17 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 const INVARIANTS: &[(&str, &str)] = &[
     (
         "I1: queued, retrying and sending deliveries have a send job",
-        "SELECT CAST(d.state AS text) AS what FROM delivery d LEFT JOIN send_job j ON j.delivery_id = d.id \
-         WHERE d.state IN ('queued', 'retrying', 'sending') AND j.delivery_id IS NULL",
+        "SELECT CAST(d.state AS text) AS what FROM delivery d JOIN subscription s ON s.id = d.subscription_id \
+         LEFT JOIN send_job j ON j.delivery_id = d.id \
+         WHERE d.state IN ('queued', 'retrying', 'sending') AND j.delivery_id IS NULL AND s.ordering = 'none'",
+    ),
+    (
+        "I1: in order, the oldest open delivery that nothing blocks has one, and no other",
+        "SELECT CAST(d.state AS text) AS what FROM delivery d JOIN subscription s ON s.id = d.subscription_id \
+         JOIN fifo_group g ON g.subscription_id = s.id LEFT JOIN send_job j ON j.delivery_id = d.id \
+         WHERE s.ordering = 'fifo' AND g.blocked_by IS NULL AND d.settled_at IS NULL \
+           AND (j.delivery_id IS NOT NULL) <> (d.state IN ('queued', 'retrying', 'sending') AND d.id = \
+             (SELECT o.id FROM delivery o WHERE o.subscription_id = s.id AND o.settled_at IS NULL ORDER BY o.id LIMIT 1))",
     ),
     (
         "I1: no other delivery has one",

@@ -68,6 +68,15 @@ pub struct Lane {
     pub opened_at: Option<Millis>,
     /// When the present row of failures began.
     pub failing_since: Option<Millis>,
+    /// Since when the engine tries no more, after failing for days; an operator resumes it.
+    pub suspended_at: Option<Millis>,
+    /// Set by an operator's pause.
+    pub paused: bool,
+    /// Since when nothing could be sent, whatever the reason.
+    pub closed_since: Option<Millis>,
+    /// How long it was closed before that, in all. The difference of two readings of [`closed_for`](Lane::closed_for) is
+    /// what a delivery's deadline does not count.
+    pub closed_ms: Millis,
 }
 
 /// What one ended attempt says about the endpoint.
@@ -114,6 +123,66 @@ impl Lane {
             open_ms: 0,
             opened_at: None,
             failing_since: None,
+            suspended_at: None,
+            paused: false,
+            closed_since: None,
+            closed_ms: 0,
+        }
+    }
+
+    /// How long the lane has been closed until `now`, since it exists.
+    pub fn closed_for(&self, now: Millis) -> Millis {
+        self.closed_ms + self.closed_since.map_or(0, |since| (now - since).max(0))
+    }
+
+    /// The lane inside of a maintenance window that ends at `until`.
+    #[must_use]
+    pub fn in_window(&self, now: Millis, until: Millis) -> Self {
+        let mut next = self.clone();
+        next.block(until, BlockReason::Window);
+        next.mark_closed(now);
+        next
+    }
+
+    /// The lane after its maintenance window. Nothing changes when it was not in one.
+    #[must_use]
+    pub fn after_window(&self, now: Millis) -> Self {
+        let mut next = self.clone();
+        if next.blocked_reason == Some(BlockReason::Window) {
+            next.unblock();
+            next.mark_closed(now);
+        }
+        next
+    }
+
+    /// The lane after an operator's pause or its end.
+    #[must_use]
+    pub fn with_pause(&self, paused: bool, now: Millis) -> Self {
+        let mut next = self.clone();
+        next.paused = paused;
+        next.mark_closed(now);
+        next
+    }
+
+    /// Keeps the account of closed time.
+    fn mark_closed(&mut self, now: Millis) {
+        let closed = self.paused
+            || self.suspended_at.is_some()
+            || self.blocked_reason.is_some()
+            || self.health != Health::Closed;
+        if closed {
+            self.closed_since.get_or_insert(now);
+        } else {
+            self.closed_ms = self.closed_for(now);
+            self.closed_since = None;
+        }
+    }
+
+    /// Gives up for now on an endpoint that has failed for days.
+    fn suspend_if_hopeless(&mut self, timing: &Timing, now: Millis) {
+        let hopeless = self.failing_since.is_some_and(|since| now - since >= millis(timing.suspend));
+        if hopeless && self.blocked_reason.is_some() {
+            self.suspended_at.get_or_insert(now);
         }
     }
 
@@ -156,23 +225,29 @@ impl Lane {
                     }
                     _ => {}
                 }
+                next.suspend_if_hopeless(timing, now);
             }
         }
+        next.mark_closed(now);
         next
     }
 
     /// The lane after an operator said "try again", or applied new settings: blocks gone, one file tries.
     #[must_use]
-    pub fn lifted(&self) -> Self {
+    pub fn lifted(&self, now: Millis) -> Self {
         let mut next = self.clone();
         next.blocked_until = 0;
         next.blocked_reason = None;
         next.login_strikes = 0;
         next.seen_identity = None;
         next.refused_version = None;
+        next.suspended_at = None;
+        // The days of failing begin anew, or the next failure would suspend it again.
+        next.failing_since = None;
         if next.health == Health::Open {
             next.health = Health::HalfOpen;
         }
+        next.mark_closed(now);
         next
     }
 
@@ -349,7 +424,7 @@ mod tests {
         let lane = hit(&healthy(), &code::HOSTKEY_CHANGED, 5);
         assert_eq!((lane.blocked_until, lane.blocked_reason), (NEVER, Some(BlockReason::Identity)));
         assert_eq!(lane.seen_identity.as_deref(), Some("SHA256:new"));
-        assert_eq!(lane.lifted().blocked_until, 0);
+        assert_eq!(lane.lifted(9).blocked_until, 0);
     }
 
     #[test]
@@ -363,6 +438,43 @@ mod tests {
         assert_eq!(work(&hit(&healthy(), &code::CREDENTIAL_REFUSED, 0)).login_strikes, 1);
         let fresh = refused.after(&Signal::Worked { logged_in: Some("v2") }, &Timing::default(), 9, 0.5);
         assert_eq!((fresh.blocked_until, fresh.login_strikes), (0, 0));
+    }
+
+    #[test]
+    fn closed_time_is_counted_once_whatever_the_reasons() {
+        let mut lane = healthy();
+        for n in 0..5 {
+            lane = hit(&lane, &code::ENDPOINT_REFUSED, 100 + n);
+        }
+        assert_eq!(lane.closed_since, Some(104));
+        lane = lane.with_pause(true, 200);
+        assert_eq!(lane.closed_for(300), 196);
+        let worked = Signal::Worked { logged_in: None };
+        lane = lane.after(&worked, &Timing::default(), 400, 0.5);
+        assert_eq!(lane.closed_since, Some(104), "still paused");
+        lane = lane.with_pause(false, 504);
+        assert_eq!((lane.closed_since, lane.closed_ms), (None, 400));
+        lane = lane.in_window(600, 700);
+        assert_eq!((lane.blocked_until, lane.closed_for(650)), (700, 450));
+        lane = lane.after_window(700);
+        assert_eq!((lane.blocked_until, lane.closed_for(9_999)), (0, 500));
+        assert_eq!(lane.after_window(800), lane);
+    }
+
+    #[test]
+    fn five_days_of_failing_suspend_until_an_operator_acts() {
+        let hour = 3_600_000;
+        let mut lane = healthy();
+        for n in 0..119 {
+            lane = hit(&lane, &code::ENDPOINT_REFUSED, n * hour);
+        }
+        assert_eq!(lane.suspended_at, None);
+        lane = hit(&lane, &code::ENDPOINT_REFUSED, 120 * hour);
+        assert_eq!(lane.suspended_at, Some(120 * hour));
+        let lifted = lane.lifted(121 * hour);
+        assert_eq!((lifted.suspended_at, lifted.health), (None, Health::HalfOpen));
+        let again = hit(&lifted, &code::ENDPOINT_REFUSED, 122 * hour);
+        assert_eq!(again.suspended_at, None, "the days count from the operator's act");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod state;
 pub mod timing;
 pub mod transform;
 pub mod version;
+pub mod window;
 
 pub use fault::{Class, Code, Fault, Retry, code};
 pub use id::{

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::window::Window;
+
 /// A duration that people write as `30s`, `2m`, `72h` (jiff's friendly format).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -53,6 +55,15 @@ pub struct EndpointSettings {
     pub login_timeout: Span,
     /// No acknowledged byte for this long ends the attempt.
     pub progress_timeout: Span,
+    /// Times at which no connection is wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<Window>,
+    /// Speed limit in bytes per second, of each process that sends there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes_per_second: Option<u64>,
+    /// Deliveries fail when the endpoint was down for this long. Without it they wait for as long as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub give_up_after: Option<Span>,
 }
 
 impl Default for EndpointSettings {
@@ -64,6 +75,9 @@ impl Default for EndpointSettings {
             connect_timeout: s(15),
             login_timeout: s(30),
             progress_timeout: s(60),
+            maintenance: Vec::new(),
+            max_bytes_per_second: None,
+            give_up_after: None,
         }
     }
 }
@@ -76,6 +90,12 @@ impl EndpointSettings {
         }
         if !(1..=1024).contains(&self.max_files) {
             return Some(format!("max_files is {}, it must be 1 to 1024", self.max_files));
+        }
+        if self.max_bytes_per_second.is_some_and(|limit| limit < 1024) {
+            return Some("max_bytes_per_second is less than 1024".into());
+        }
+        if self.give_up_after.is_some_and(|span| span.0 < Duration::from_secs(3600)) {
+            return Some("give_up_after is less than 1h".into());
         }
         let timeouts = [
             ("connect_timeout", self.connect_timeout),

@@ -37,6 +37,8 @@ pub struct Timing {
     pub credential: Duration,
     /// Longest wait after refused logins.
     pub credential_max: Duration,
+    /// A lane that failed for this long is suspended.
+    pub suspend: Duration,
     /// How often the artifact store is searched for objects that belong to no file.
     pub garbage: Duration,
     /// Such an object goes when it is older than this: it may belong to a transaction that is still under way.
@@ -71,6 +73,7 @@ impl Default for Timing {
             breaker_max: s(15 * MINUTE),
             credential: s(30 * MINUTE),
             credential_max: s(24 * HOUR),
+            suspend: s(120 * HOUR),
             garbage: s(6 * HOUR),
             garbage_age: s(24 * HOUR),
             drain: s(30 * SECOND),
@@ -99,6 +102,7 @@ impl Timing {
             breaker_max: one(self.breaker_max),
             credential: one(self.credential),
             credential_max: one(self.credential_max),
+            suspend: one(self.suspend),
             garbage: one(self.garbage),
             garbage_age: one(self.garbage_age),
             drain: one(self.drain),

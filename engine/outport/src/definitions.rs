@@ -198,16 +198,15 @@ fn check_subscription(definitions: &Definitions, s: &Subscription) -> Result<(),
     Template::parse(&s.remote_name)?.check_fields(&patterns)?;
     Priority::new(s.priority).map_err(|error| invalid(format!("the subscription {code:?}: {error}")))?;
     match s.ordering.as_str() {
-        "none" => {}
-        "fifo" => {
-            return Err(Fault::new(
-                &code::CONFIG_NOT_AVAILABLE,
-                format!("the subscription {code:?} has ordering fifo, which is not available yet"),
-            ));
-        }
+        "none" | "fifo" => {}
         other => {
-            return Err(invalid(format!("the subscription {code:?} has ordering {other:?}; it is none")));
+            return Err(invalid(format!("the subscription {code:?} has ordering {other:?}"))
+                .with_hint("it is none or fifo"));
         }
+    }
+    if !matches!(s.stale.as_str(), "skip" | "send") {
+        return Err(invalid(format!("the subscription {code:?} has stale {:?}", s.stale))
+            .with_hint("it is skip or send"));
     }
     s.on_unconfirmed.parse::<OnUnconfirmed>().map_err(|_| {
         invalid(format!("the subscription {code:?} has on_unconfirmed {:?}", s.on_unconfirmed))

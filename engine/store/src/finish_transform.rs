@@ -1,5 +1,7 @@
 //! Ending a transform: its artifacts and its waiting deliveries move in the same fenced transaction.
 
+use std::collections::BTreeSet;
+
 use outport_core::delivery::{DeliveryEvent, DeliveryState};
 use outport_core::{DeliveryId, EndpointId, Fault, LeaseId, Millis, Timing, TransformId, code, retry};
 use sea_orm::QueryResult;
@@ -9,9 +11,9 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::finish_send::as_i64;
 use crate::history::{self, Entry};
-use crate::lanes;
 use crate::row::{get, id};
 use crate::sql::{Tx, args};
+use crate::{fifo, lanes, send_jobs};
 
 /// A stored output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +84,7 @@ pub async fn succeed(
     .await?;
     // Enqueue's lock order: send jobs first, lanes last.
     let mut wake: Vec<(EndpointId, Millis)> = Vec::new();
+    let mut in_order = BTreeSet::new();
     for row in waiting(&tx, transform).await? {
         let doing = tx.doing();
         let delivery: DeliveryId = id(&row, "id", doing)?;
@@ -93,16 +96,19 @@ pub async fn succeed(
             args![delivery.uuid(), next.as_str(), artifact],
         )
         .await?;
-        tx.exec(
-            "INSERT INTO send_job (delivery_id, endpoint_id, due_at) VALUES ($1, $2, $3)",
-            args![delivery.uuid(), endpoint.uuid(), due],
-        )
-        .await?;
+        if get::<String>(&row, "ordering", doing)? == "fifo" {
+            in_order.insert(id(&row, "subscription_id", doing)?);
+            continue;
+        }
+        send_jobs::add(&tx, delivery, due).await?;
         wake.push((endpoint, due));
     }
     wake.sort();
     for (endpoint, due) in wake {
         lanes::pull(&tx, endpoint, due).await?;
+    }
+    for subscription in in_order {
+        fifo::advance(&tx, subscription).await?;
     }
     tx.commit().await?;
     Ok(true)
@@ -165,6 +171,9 @@ pub(crate) async fn fail_in(
             Entry { actor: "engine", subject_kind: "delivery", subject_id, event: next.as_str(), detail },
         )
         .await?;
+        if get::<String>(&row, "ordering", tx.doing())? == "fifo" {
+            fifo::advance(tx, id(&row, "subscription_id", tx.doing())?).await?;
+        }
     }
     Ok(true)
 }
@@ -194,8 +203,9 @@ async fn settle(
 
 async fn waiting(tx: &Tx, transform: TransformId) -> Result<Vec<QueryResult>, StoreError> {
     tx.rows(
-        "SELECT id, endpoint_id, priority, {now} AS now FROM delivery \
-         WHERE transform_id = $1 AND state = 'waiting' ORDER BY id {lock}",
+        "SELECT d.id, d.endpoint_id, d.subscription_id, d.priority, s.ordering, {now} AS now FROM delivery d \
+         JOIN subscription s ON s.id = d.subscription_id \
+         WHERE d.transform_id = $1 AND d.state = 'waiting' ORDER BY d.id {lock_delivery}",
         args![transform.uuid()],
     )
     .await

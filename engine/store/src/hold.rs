@@ -7,9 +7,9 @@ use outport_core::{Fault, code};
 use crate::Store;
 use crate::error::StoreError;
 use crate::history::{self, Entry};
-use crate::lanes;
 use crate::row::{get, id, word};
 use crate::sql::{Tx, args};
+use crate::{fifo, lanes, send_jobs};
 
 /// Takes a queued or retrying delivery out of its lane.
 ///
@@ -44,13 +44,19 @@ pub async fn release(
     let doing = tx.doing();
     let row = tx
         .row(
-            "INSERT INTO send_job (delivery_id, endpoint_id, due_at) \
-             SELECT id, endpoint_id, {now} FROM delivery WHERE id = $1 RETURNING endpoint_id, due_at",
+            "SELECT d.endpoint_id, s.ordering, {now} AS now FROM delivery d \
+             JOIN subscription s ON s.id = d.subscription_id WHERE d.id = $1",
             args![delivery.uuid()],
         )
         .await?;
     if let Some(row) = row {
-        lanes::pull(&tx, id(&row, "endpoint_id", doing)?, get(&row, "due_at", doing)?).await?;
+        if get::<String>(&row, "ordering", doing)? == "fifo" {
+            fifo::advance_after(&tx, delivery).await?;
+        } else {
+            let now = get(&row, "now", doing)?;
+            send_jobs::add(&tx, delivery, now).await?;
+            lanes::pull(&tx, id(&row, "endpoint_id", doing)?, now).await?;
+        }
     }
     note(&tx, delivery, "released", actor, reason).await?;
     tx.commit().await

@@ -14,7 +14,8 @@ use crate::sql::{Tx, args, list, padded};
 /// The columns of [`read`].
 pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes, lane.recent, lane.recent_n, \
      lane.login_strikes, lane.login_ok_version, lane.refused_version, lane.blocked_until, lane.blocked_reason, \
-     lane.seen_identity, lane.open_ms, lane.opened_at, lane.failing_since";
+     lane.seen_identity, lane.open_ms, lane.opened_at, lane.failing_since, \
+     lane.suspended_at, lane.paused_at, lane.closed_since, lane.closed_ms";
 
 /// A row with [`COLUMNS`] as a [`Lane`].
 pub(crate) fn read(row: &QueryResult, doing: &'static str) -> Result<Lane, StoreError> {
@@ -35,6 +36,10 @@ pub(crate) fn read(row: &QueryResult, doing: &'static str) -> Result<Lane, Store
         open_ms: get(row, "open_ms", doing)?,
         opened_at: get(row, "opened_at", doing)?,
         failing_since: get(row, "failing_since", doing)?,
+        suspended_at: get(row, "suspended_at", doing)?,
+        paused: get::<Option<Millis>>(row, "paused_at", doing)?.is_some(),
+        closed_since: get(row, "closed_since", doing)?,
+        closed_ms: get(row, "closed_ms", doing)?,
     })
 }
 
@@ -74,7 +79,8 @@ pub(crate) async fn save(tx: &Tx, endpoint: EndpointId, lane: &Lane) -> Result<(
     tx.exec(
         "UPDATE lane SET health = $2, cap = $3, ramp = $4, strikes = $5, recent = $6, recent_n = $7, \
          login_strikes = $8, login_ok_version = $9, refused_version = $10, blocked_until = $11, \
-         blocked_reason = $12, seen_identity = $13, open_ms = $14, opened_at = $15, failing_since = $16 \
+         blocked_reason = $12, seen_identity = $13, open_ms = $14, opened_at = $15, failing_since = $16, \
+         suspended_at = $17, closed_since = $18, closed_ms = $19 \
          WHERE endpoint_id = $1",
         args![
             endpoint.uuid(),
@@ -92,7 +98,10 @@ pub(crate) async fn save(tx: &Tx, endpoint: EndpointId, lane: &Lane) -> Result<(
             lane.seen_identity.clone(),
             lane.open_ms,
             lane.opened_at,
-            lane.failing_since
+            lane.failing_since,
+            lane.suspended_at,
+            lane.closed_since,
+            lane.closed_ms
         ],
     )
     .await
@@ -128,8 +137,8 @@ pub async fn rederive(store: &Store) -> Result<u64, StoreError> {
 
 /// Lifts the blocks of one lane (`endpoint retry`, new settings, a new secret) and wakes it.
 pub async fn lift(tx: &Tx, endpoint: EndpointId) -> Result<(), StoreError> {
-    let lane = lock(tx, endpoint).await?.lifted();
-    save(tx, endpoint, &lane).await?;
     let now = tx.now().await?;
+    let lane = lock(tx, endpoint).await?.lifted(now);
+    save(tx, endpoint, &lane).await?;
     pull(tx, endpoint, now).await
 }

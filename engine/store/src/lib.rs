@@ -10,6 +10,7 @@ pub mod enqueue;
 #[allow(missing_docs)] // Columns are explained once, in migrations/src/m0001_schema.sql.
 pub mod entity;
 mod error;
+mod fifo;
 pub mod finish_send;
 pub mod finish_transform;
 pub mod heartbeat;
@@ -22,6 +23,7 @@ pub mod rescue;
 pub mod retry_lane;
 pub mod routes;
 mod row;
+mod send_jobs;
 mod sql;
 pub mod stage;
 pub mod workers;

@@ -23,6 +23,9 @@ pub(crate) struct SubscriptionRow {
     pub priority: i16,
     pub retry_policy: RetryPolicy,
     pub on_unconfirmed: String,
+    pub stale: String,
+    /// Its files go one after the other.
+    pub fifo: bool,
 }
 
 /// The active rules of a bucket, for an object that was last changed at `changed_at`: a rule takes nothing that is older
@@ -62,7 +65,8 @@ pub(crate) async fn subscriptions(tx: &Tx, group: FileGroupId) -> Result<Vec<Sub
     let rows = tx
         .rows(
             "SELECT s.id, s.code, s.revision, s.subscriber_id, s.endpoint_id, e.revision AS endpoint_revision, \
-                    s.transform_spec_id, t.kind, s.remote_name, s.priority, s.retry_policy, s.on_unconfirmed \
+                    s.transform_spec_id, t.kind, s.remote_name, s.priority, s.retry_policy, \
+                    s.on_unconfirmed, s.stale, s.ordering \
              FROM subscription s JOIN subscriber b ON b.id = s.subscriber_id JOIN endpoint e ON e.id = s.endpoint_id \
              LEFT JOIN transform_spec t ON t.id = s.transform_spec_id \
              WHERE s.file_group_id = $1 AND s.retired_at IS NULL AND s.enabled AND b.enabled ORDER BY s.endpoint_id, s.id",
@@ -85,6 +89,8 @@ pub(crate) async fn subscriptions(tx: &Tx, group: FileGroupId) -> Result<Vec<Sub
                 priority: get(row, "priority", doing)?,
                 retry_policy: json(row, "retry_policy", doing)?,
                 on_unconfirmed: get(row, "on_unconfirmed", doing)?,
+                stale: get(row, "stale", doing)?,
+                fifo: get::<String>(row, "ordering", doing)? == "fifo",
             })
         })
         .collect()

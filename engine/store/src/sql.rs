@@ -46,7 +46,7 @@ impl Store {
     pub async fn begin(&self, doing: &'static str) -> Result<Tx, StoreError> {
         let inner =
             self.write.begin_with_options(self.dialect.write_options()).await.map_err(self.failed(doing))?;
-        self.counter.add(self.dialect.begin_statements());
+        self.counter.add(1);
         Ok(Tx { inner, dialect: self.dialect, counter: self.counter.clone(), doing })
     }
 

@@ -65,7 +65,8 @@ async fn an_uncommitted_enqueue_is_not_passed_over(world: World) {
     };
     enqueue
         .execute_raw(postgres(
-            "INSERT INTO send_job (delivery_id, endpoint_id, due_at) SELECT id, endpoint_id, 5 FROM delivery WHERE id = $1",
+            "INSERT INTO send_job (delivery_id, endpoint_id, remote_name, due_at) \
+             SELECT id, endpoint_id, remote_name, 5 FROM delivery WHERE id = $1",
             delivery,
         ))
         .await

@@ -138,6 +138,9 @@ pub struct Subscription {
     /// `resend` or `hold`.
     #[serde(default = "default_on_unconfirmed")]
     pub on_unconfirmed: String,
+    /// What becomes of a file when a newer one stands under the same remote name already: `skip` or `send`.
+    #[serde(default = "default_stale")]
+    pub stale: String,
     /// When its deliveries give up.
     #[serde(default)]
     pub retry: RetryPolicy,
@@ -150,6 +153,9 @@ const fn default_priority() -> i16 {
 }
 fn default_ordering() -> String {
     "none".into()
+}
+fn default_stale() -> String {
+    "skip".into()
 }
 fn default_on_unconfirmed() -> String {
     "resend".into()

@@ -185,6 +185,9 @@ codes! {
     DELIVERY_CANCELLED = "delivery.cancelled", Cancelled, Never,
         "an operator cancelled the delivery",
         "nothing to do; a replay sends it again";
+    DELIVERY_SUPERSEDED = "delivery.superseded", Cancelled, Never,
+        "a newer version of the file has been delivered under the same remote name",
+        "nothing to do; with stale = \"send\" the subscription sends old versions too";
     ENGINE_PANIC = "engine.panic", Engine, Later,
         "a worker task ended by a bug",
         "please report it with the log lines around the time";

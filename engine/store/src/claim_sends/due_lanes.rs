@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use outport_core::lane::{BlockReason, NEVER};
-use outport_core::{EndpointId, Millis, WorkerId};
+use outport_core::lane::{BlockReason, Lane, NEVER};
+use outport_core::{EndpointId, Millis, WorkerId, window};
 use sea_orm::QueryResult;
 
 use super::types::EndpointRow;
@@ -48,7 +48,7 @@ pub(super) async fn lock(tx: &Tx, limit: u32) -> Result<Vec<DueLane>, StoreError
     let mut due = Vec::new();
     for row in tx.rows(&sql, args![i64::from(limit)]).await? {
         match due_lane(&row, doing) {
-            Ok(lane) => due.push(lane),
+            Ok((lane, health)) => due.extend(outside_of_windows(tx, lane, &health).await?),
             // One damaged definition closes its own lane, not everybody's.
             Err(error) => {
                 tracing::error!(%error, "an endpoint cannot be read: its lane is blocked");
@@ -63,7 +63,20 @@ pub(super) async fn lock(tx: &Tx, limit: u32) -> Result<Vec<DueLane>, StoreError
     Ok(due)
 }
 
-fn due_lane(row: &QueryResult, doing: &'static str) -> Result<DueLane, StoreError> {
+/// The lane, unless its endpoint is in a maintenance window; it sleeps to the window's end then.
+async fn outside_of_windows(tx: &Tx, due: DueLane, health: &Lane) -> Result<Option<DueLane>, StoreError> {
+    let until = window::closed_until(&due.endpoint.settings.maintenance, due.now);
+    let next = match until {
+        Some(until) => health.in_window(due.now, until),
+        None => health.after_window(due.now),
+    };
+    if next != *health {
+        lanes::save(tx, due.endpoint.endpoint_id, &next).await?;
+    }
+    Ok(if until.is_some() { None } else { Some(due) })
+}
+
+fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), StoreError> {
     let port: i32 = get(row, "port", doing)?;
     let subscriber: String = get(row, "subscriber", doing)?;
     let name: String = get(row, "name", doing)?;
@@ -81,12 +94,13 @@ fn due_lane(row: &QueryResult, doing: &'static str) -> Result<DueLane, StoreErro
     let lane = lanes::read(row, doing)?;
     // One connection is enough for the one file of a lane on probation.
     let max_connections = if lane.is_on_probation() { 1 } else { get::<i32>(row, "max_connections", doing)? };
-    Ok(DueLane {
+    let due = DueLane {
         endpoint,
         room: lane.room().into(),
         max_connections: max_connections.into(),
         now: get(row, "now", doing)?,
-    })
+    };
+    Ok((due, lane))
 }
 
 /// What is in flight on each of `due`, in their order. Asked after the lanes are locked, in statements of their own: only

@@ -1,6 +1,6 @@
 //! The jobs of a claim, lane by lane, and when each lane is due again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::lane::NEVER;
 use outport_core::timing::millis;
@@ -9,18 +9,41 @@ use sea_orm::Value;
 
 use super::Share;
 use crate::error::StoreError;
-use crate::row::id;
+use crate::row::{get, id};
 use crate::sql::{Tx, args, tuples};
 
 /// The jobs that were picked, by lane.
-pub(super) type Picked = BTreeMap<EndpointId, Vec<DeliveryId>>;
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    jobs: BTreeMap<EndpointId, Vec<DeliveryId>>,
+    /// Lanes with a due job that has to wait for another one of its name.
+    crowded: BTreeSet<EndpointId>,
+}
+
+impl Picked {
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub(super) fn of(&self, endpoint: EndpointId) -> &[DeliveryId] {
+        self.jobs.get(&endpoint).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &DeliveryId> {
+        self.jobs.values().flatten()
+    }
+}
 
 /// Picks each lane's longest due free jobs. One statement with a branch for each lane, because a limit over all of them
 /// would let one queue take everything; each branch reads only its lane's due rows, in the order of `send_job_ready`.
+///
+/// Of several with one remote name the longest due one goes, and none while another is being sent: the older version
+/// could end on top of the newer one. They are left out after the limit, so that ten thousand jobs with one name cost
+/// nothing; the lane is looked at again soon.
 pub(super) async fn pick(tx: &Tx, shares: &[Share], now: Millis) -> Result<Picked, StoreError> {
     let wanting: Vec<&Share> = shares.iter().filter(|share| share.wanted > 0).collect();
     if wanting.is_empty() {
-        return Ok(Picked::new());
+        return Ok(Picked::default());
     }
     let mut values = args![now];
     // As many branches as the next power of two: few different statements to prepare. The ones too many want nothing.
@@ -33,17 +56,26 @@ pub(super) async fn pick(tx: &Tx, shares: &[Share], now: Millis) -> Result<Picke
             values.extend(args![endpoint, wanted]);
             let n = values.len();
             format!(
-                "SELECT * FROM (SELECT endpoint_id, delivery_id FROM send_job \
+                "SELECT *, EXISTS (SELECT 1 FROM send_job sent WHERE sent.endpoint_id = due.endpoint_id \
+                   AND sent.remote_name = due.remote_name AND sent.lease_id IS NOT NULL) AS busy \
+                 FROM (SELECT endpoint_id, delivery_id, remote_name FROM send_job \
                  WHERE endpoint_id = ${} AND lease_id IS NULL AND due_at <= $1 \
-                 ORDER BY due_at, delivery_id LIMIT ${n} {{skip_locked}}) AS lane_{branch}",
+                 ORDER BY due_at, delivery_id LIMIT ${n} {{skip_locked}}) AS due",
                 n - 1
             )
         })
         .collect();
-    let mut picked = Picked::new();
+    let doing = tx.doing();
+    let mut picked = Picked::default();
+    let mut names: BTreeSet<(EndpointId, String)> = BTreeSet::new();
     for row in tx.rows(&branches.join(" UNION ALL "), values).await? {
-        let endpoint = id(&row, "endpoint_id", tx.doing())?;
-        picked.entry(endpoint).or_default().push(id(&row, "delivery_id", tx.doing())?);
+        let endpoint = id(&row, "endpoint_id", doing)?;
+        let first_of_name = names.insert((endpoint, get(&row, "remote_name", doing)?));
+        if first_of_name && !get::<bool>(&row, "busy", doing)? {
+            picked.jobs.entry(endpoint).or_default().push(id(&row, "delivery_id", doing)?);
+        } else {
+            picked.crowded.insert(endpoint);
+        }
     }
     Ok(picked)
 }
@@ -59,14 +91,16 @@ pub(super) async fn move_lanes(
 ) -> Result<(), StoreError> {
     let mut values: Vec<Value> = args![NEVER];
     for share in shares {
-        let got = picked.get(&share.endpoint).map_or(0, Vec::len);
-        let satisfied = i64::try_from(got).is_ok_and(|got| got < share.wanted);
-        let next = match (satisfied, share.more_at_once) {
-            (true, _) => None,
+        let got = picked.of(share.endpoint).len();
+        let emptied = i64::try_from(got).is_ok_and(|got| got < share.wanted);
+        let next = if picked.crowded.contains(&share.endpoint) || !(emptied || share.more_at_once) {
+            // Full, or waiting for a name: look again soon, whatever is due.
+            Some(now + millis(timing.lane_full))
+        } else if emptied {
+            None
+        } else {
             // Its place in the order is behind those that wait longer.
-            (false, true) => Some(now),
-            // Full: look again soon, whatever is due.
-            (false, false) => Some(now + millis(timing.lane_full)),
+            Some(now)
         };
         values.extend(args![share.endpoint.uuid(), next]);
     }

@@ -21,8 +21,11 @@ pub(super) async fn take(
     let mut values = args![worker.uuid(), until];
     let mut allowed = BTreeMap::new();
     for share in shares {
-        let Some(files) = picked.get(&share.endpoint) else { continue };
-        let files = share.mine + i64::try_from(files.len()).unwrap_or(i64::MAX);
+        let files = picked.of(share.endpoint).len();
+        if files == 0 {
+            continue;
+        }
+        let files = share.mine + i64::try_from(files).unwrap_or(i64::MAX);
         let needed = (files + FILES_PER_CONNECTION - 1) / FILES_PER_CONNECTION;
         let needed = needed.clamp(1, share.seats.max(1));
         values.extend(args![share.endpoint.uuid(), needed]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use outport_core::delivery::DeliveryState;
+use outport_core::delivery::{AttemptOutcome, DeliveryState};
 use outport_core::{DeliveryId, Fault, LeaseId, Millis, WorkerId, code};
 use sea_orm::{QueryResult, Value};
 
@@ -11,9 +11,9 @@ use super::pick::Picked;
 use super::types::ClaimedSend;
 use crate::enqueue::read_artifact;
 use crate::error::StoreError;
-use crate::history;
-use crate::row::{get, id, json};
+use crate::row::{get, id, json, maybe_id};
 use crate::sql::{Tx, args, list, padded};
+use crate::{fifo, history};
 
 /// A worker that vanishes this often in a row with the same delivery is not the network's fault.
 const ABANDONED_LIMIT: i32 = 5;
@@ -26,7 +26,7 @@ pub(super) async fn take(
     picked: &Picked,
     until: Millis,
 ) -> Result<Vec<ClaimedSend>, StoreError> {
-    let ids = padded(picked.values().flatten().map(|delivery| delivery.uuid().into()).collect());
+    let ids = padded(picked.all().map(|delivery| delivery.uuid().into()).collect());
     let with = |mut first: Vec<Value>| {
         first.extend(ids.iter().cloned());
         first
@@ -65,7 +65,9 @@ async fn read(tx: &Tx, lease: LeaseId, ids: Vec<Value>) -> Result<Vec<ClaimedSen
     let doing = tx.doing();
     let sql = format!(
         "SELECT d.id, d.attempts, d.abandoned, d.endpoint_id, d.file_id, d.remote_name, d.snapshot, \
-                a.bucket, a.key, a.version_id, a.etag, a.size_bytes, a.sha256 \
+                a.bucket, a.key, a.version_id, a.etag, a.size_bytes, a.sha256, \
+                (SELECT n.id FROM delivery n WHERE n.subscription_id = d.subscription_id AND n.state = 'delivered' \
+                   AND n.remote_name = d.remote_name AND n.file_id > d.file_id LIMIT 1) AS newer \
          FROM delivery d JOIN artifact a ON a.id = d.artifact_id WHERE d.id IN ({}) ORDER BY d.id",
         list(1, ids.len())
     );
@@ -80,10 +82,11 @@ async fn read(tx: &Tx, lease: LeaseId, ids: Vec<Value>) -> Result<Vec<ClaimedSen
     let mut sends = Vec::with_capacity(rows.len());
     for row in rows {
         let send = claimed(&row, lease, &mut past, doing)?;
-        if get::<i32>(&row, "abandoned", doing)? >= ABANDONED_LIMIT {
-            give_up_lost(tx, &send).await?;
-        } else {
-            sends.push(send);
+        let newer: Option<DeliveryId> = maybe_id(&row, "newer", doing)?;
+        match newer.filter(|_| send.snapshot.stale == "skip") {
+            Some(newer) => supersede(tx, &send, newer).await?,
+            None if get::<i32>(&row, "abandoned", doing)? >= ABANDONED_LIMIT => give_up(tx, &send).await?,
+            None => sends.push(send),
         }
     }
     Ok(sends)
@@ -112,18 +115,42 @@ fn claimed(
 }
 
 /// Settles a delivery that kills its workers: failed, or unconfirmed when one of them may have delivered it.
-async fn give_up_lost(tx: &Tx, send: &ClaimedSend) -> Result<(), StoreError> {
+async fn give_up(tx: &Tx, send: &ClaimedSend) -> Result<(), StoreError> {
     let state = if send.probe.is_some() { DeliveryState::Unconfirmed } else { DeliveryState::Failed };
-    let fault = Fault::new(
-        &code::WORKER_LOST,
-        format!("workers vanished {ABANDONED_LIMIT} times in a row while they sent {}", send.delivery_id),
-    );
+    let message =
+        format!("workers vanished {ABANDONED_LIMIT} times in a row while they sent {}", send.delivery_id);
+    settle(tx, send, state, AttemptOutcome::Failed, &Fault::new(&code::WORKER_LOST, message)).await
+}
+
+/// Settles a delivery whose place a newer version of the file has taken. Two files of one name are never in flight
+/// together (`one_leased_per_name`), so that nothing newer can arrive between this look and the rename.
+async fn supersede(tx: &Tx, send: &ClaimedSend, newer: DeliveryId) -> Result<(), StoreError> {
+    let message = format!("{newer} has delivered a newer version under the same remote name");
+    let fault = Fault::new(&code::DELIVERY_SUPERSEDED, message);
+    settle(tx, send, DeliveryState::Cancelled, AttemptOutcome::Cancelled, &fault).await
+}
+
+async fn settle(
+    tx: &Tx,
+    send: &ClaimedSend,
+    state: DeliveryState,
+    outcome: AttemptOutcome,
+    fault: &Fault,
+) -> Result<(), StoreError> {
     let id = send.delivery_id.uuid();
     tx.exec("DELETE FROM send_job WHERE delivery_id = $1", args![id]).await?;
     tx.exec(
-        "UPDATE attempt SET ended_at = {now}, outcome = 'failed', charged = $3, class = 'engine', code = $4, \
-         message = $5 WHERE delivery_id = $1 AND n = $2",
-        args![id, i64::from(send.attempt), false, fault.code.name, fault.message.clone()],
+        "UPDATE attempt SET ended_at = {now}, outcome = $3, charged = $4, class = $5, code = $6, message = $7 \
+         WHERE delivery_id = $1 AND n = $2",
+        args![
+            id,
+            i64::from(send.attempt),
+            outcome.as_str(),
+            false,
+            fault.class().as_str(),
+            fault.code.name,
+            fault.message.clone()
+        ],
     )
     .await?;
     tx.exec(
@@ -131,15 +158,14 @@ async fn give_up_lost(tx: &Tx, send: &ClaimedSend) -> Result<(), StoreError> {
         args![id, state.as_str(), fault.code.name, fault.report()],
     )
     .await?;
-    history::add(
-        tx,
-        history::Entry {
-            actor: "engine",
-            subject_kind: "delivery",
-            subject_id: id,
-            event: state.as_str(),
-            detail: serde_json::json!({ "code": fault.code.name, "message": fault.message }),
-        },
-    )
-    .await
+    let detail = serde_json::json!({ "code": fault.code.name, "message": fault.message });
+    let entry = history::Entry {
+        actor: "engine",
+        subject_kind: "delivery",
+        subject_id: id,
+        event: state.as_str(),
+        detail,
+    };
+    history::add(tx, entry).await?;
+    fifo::advance_after(tx, send.delivery_id).await
 }

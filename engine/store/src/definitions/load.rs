@@ -129,7 +129,7 @@ async fn subscriptions(tx: &Tx) -> Result<Vec<Subscription>, StoreError> {
     let rows = tx
         .rows(
             "SELECT s.code, b.code AS subscriber, g.name AS file_group, e.name AS endpoint, t.name AS transform, \
-                    s.remote_name, s.priority, s.ordering, s.on_unconfirmed, s.retry_policy, s.enabled \
+                    s.remote_name, s.priority, s.ordering, s.on_unconfirmed, s.stale, s.retry_policy, s.enabled \
              FROM subscription s JOIN subscriber b ON b.id = s.subscriber_id \
              JOIN file_group g ON g.id = s.file_group_id JOIN endpoint e ON e.id = s.endpoint_id \
              LEFT JOIN transform_spec t ON t.id = s.transform_spec_id \
@@ -149,6 +149,7 @@ async fn subscriptions(tx: &Tx) -> Result<Vec<Subscription>, StoreError> {
                 priority: get(row, "priority", doing)?,
                 ordering: get(row, "ordering", doing)?,
                 on_unconfirmed: get(row, "on_unconfirmed", doing)?,
+                stale: get(row, "stale", doing)?,
                 retry: json(row, "retry_policy", doing)?,
                 enabled: Some(get(row, "enabled", doing)?),
             })

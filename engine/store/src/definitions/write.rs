@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::history::{self, Entry};
-use crate::lanes;
 use crate::row::get;
 use crate::sql::{Tx, args};
+use crate::{fifo, lanes};
 
 pub(super) async fn change(
     tx: &Tx,
@@ -246,7 +246,7 @@ async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, S
     if open.is_some() {
         lanes::lift(tx, Id::from_uuid(id)).await?;
     } else {
-        let lane = lanes::lock(tx, Id::from_uuid(id)).await?.lifted();
+        let lane = lanes::lock(tx, Id::from_uuid(id)).await?.lifted(tx.now().await?);
         lanes::save(tx, Id::from_uuid(id), &lane).await?;
     }
     Ok(id)
@@ -273,16 +273,17 @@ async fn subscription(tx: &Tx, desired: &Definitions, code: &str) -> Result<Uuid
             Some(one_id(tx, sql, args![name.clone()], name).await?)
         }
     };
-    one_id(
+    let id = one_id(
         tx,
         "INSERT INTO subscription (id, code, subscriber_id, file_group_id, endpoint_id, transform_spec_id, \
-           remote_name, priority, retry_policy, ordering, on_unconfirmed, enabled) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, true)) \
+           remote_name, priority, retry_policy, ordering, on_unconfirmed, stale, enabled) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, true)) \
          ON CONFLICT (code) DO UPDATE SET subscriber_id = excluded.subscriber_id, \
            file_group_id = excluded.file_group_id, endpoint_id = excluded.endpoint_id, \
            transform_spec_id = excluded.transform_spec_id, remote_name = excluded.remote_name, \
            priority = excluded.priority, retry_policy = excluded.retry_policy, ordering = excluded.ordering, \
-           on_unconfirmed = excluded.on_unconfirmed, enabled = coalesce($12, subscription.enabled), \
+           on_unconfirmed = excluded.on_unconfirmed, stale = excluded.stale, \
+           enabled = coalesce($13, subscription.enabled), \
            revision = subscription.revision + 1, retired_at = NULL \
          RETURNING id",
         args![
@@ -297,11 +298,18 @@ async fn subscription(tx: &Tx, desired: &Definitions, code: &str) -> Result<Uuid
             to_json(&s.retry)?,
             s.ordering.clone(),
             s.on_unconfirmed.clone(),
+            s.stale.clone(),
             s.enabled
         ],
         code,
     )
-    .await
+    .await?;
+    match s.ordering.as_str() {
+        // What was queued before the subscription came into order goes as it stands.
+        "fifo" => fifo::advance(tx, Id::from_uuid(id)).await?,
+        _ => fifo::dissolve(tx, Id::from_uuid(id)).await?,
+    }
+    Ok(id)
 }
 
 /// The endpoint's login as one reference.

@@ -3,7 +3,7 @@
 mod postgres;
 mod sqlite;
 
-use sea_orm::{AccessMode, IsolationLevel, SqliteTransactionMode, TransactionOptions};
+use sea_orm::{SqliteTransactionMode, TransactionOptions};
 
 /// Which database a store talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,24 +31,12 @@ impl Dialect {
         filled
     }
 
-    /// Statements that a transaction with [`write_options`](Self::write_options) begins with: PostgreSQL is told its
-    /// isolation level after BEGIN.
-    pub(crate) fn begin_statements(self) -> u64 {
-        match self {
-            Self::Postgres => 2,
-            Self::Sqlite => 1,
-        }
-    }
-
     /// How a transaction that writes begins. SQLite: IMMEDIATE, because a deferred one that upgrades fails at once
     /// with SQLITE_BUSY (measured: 865 failures in 1,000 transactions of two processes).
     pub(crate) fn write_options(self) -> TransactionOptions {
         match self {
-            Self::Postgres => TransactionOptions {
-                isolation_level: Some(IsolationLevel::ReadCommitted),
-                access_mode: Some(AccessMode::ReadWrite),
-                ..Default::default()
-            },
+            // Its isolation level is that of the connection: said here, it would be a second statement.
+            Self::Postgres => TransactionOptions::default(),
             Self::Sqlite => TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..Default::default()

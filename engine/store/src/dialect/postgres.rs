@@ -8,6 +8,7 @@
 pub(super) const WORDS: &[(&str, &str)] = &[
     ("{now}", "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
     ("{lock}", "FOR NO KEY UPDATE"),
+    ("{lock_delivery}", "FOR NO KEY UPDATE OF d"),
     ("{lock_lane}", "FOR NO KEY UPDATE OF lane"),
     ("{skip_locked}", "FOR NO KEY UPDATE SKIP LOCKED"),
     ("{skip_locked_lane}", "FOR NO KEY UPDATE OF lane SKIP LOCKED"),

@@ -1,13 +1,13 @@
 //! The rows of the dispatch transaction, in the lock order that docs/STATES.md states for it: send jobs before lanes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::delivery::DeliveryState;
 use outport_core::event::ObjectEvent;
 use outport_core::route::Planned;
 use outport_core::state::FileState;
 use outport_core::timing::millis;
-use outport_core::{EndpointId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId};
+use outport_core::{DeliveryId, EndpointId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId};
 use sea_orm::Value;
 use uuid::Uuid;
 
@@ -15,9 +15,9 @@ use super::{Arrival, Dispatched, Routing, Snapshot, first_due, first_state};
 use crate::error::StoreError;
 use crate::finish_send::as_i64;
 use crate::history::{self, Entry, new_id};
-use crate::lanes;
 use crate::routes::SubscriptionRow;
 use crate::sql::{Tx, args};
+use crate::{fifo, lanes, send_jobs};
 
 /// The file row; `None` when the same version is there already.
 pub(super) async fn file(
@@ -133,6 +133,7 @@ pub(super) async fn work(
     let now = tx.now().await?;
     let mut transforms: BTreeMap<SpecId, Uuid> = BTreeMap::new();
     let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
+    let mut in_order = BTreeSet::new();
     for (subscription, planned) in plan {
         // Five subscribers of one spec cost one transform.
         if let (Some((spec, _)), Planned::Delivery(_)) = (&subscription.spec, planned)
@@ -144,11 +145,11 @@ pub(super) async fn work(
         delivery(tx, id, file, subscription, planned, &transforms, now).await?;
         if let (Planned::Delivery(_), None) = (planned, &subscription.spec) {
             let due = first_due(now, subscription.priority);
-            tx.exec(
-                "INSERT INTO send_job (delivery_id, endpoint_id, due_at) VALUES ($1, $2, $3)",
-                args![id, subscription.endpoint_id.uuid(), due],
-            )
-            .await?;
+            if subscription.fifo {
+                in_order.insert(subscription.id);
+                continue;
+            }
+            send_jobs::add(tx, DeliveryId::from_uuid(id), due).await?;
             let lane = wake.entry(subscription.endpoint_id).or_insert(due);
             *lane = due.min(*lane);
         }
@@ -161,6 +162,9 @@ pub(super) async fn work(
     history::add(tx, entry).await?;
     for (endpoint, due) in wake {
         lanes::pull(tx, endpoint, due).await?;
+    }
+    for subscription in in_order {
+        fifo::advance(tx, subscription).await?;
     }
     Ok(Dispatched::Routed { file, deliveries: plan.len(), transforms: transforms.len() })
 }
@@ -200,13 +204,16 @@ async fn delivery(
         endpoint_revision: subscription.endpoint_revision,
         retry: subscription.retry_policy,
         on_unconfirmed: subscription.on_unconfirmed.clone(),
+        stale: subscription.stale.clone(),
     };
     let snapshot = serde_json::to_value(&snapshot)
         .map_err(|error| StoreError::Unreadable { doing: tx.doing(), problem: error.to_string() })?;
     tx.exec(
         "INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, transform_id, artifact_id, \
          origin, state, priority, max_attempts, deadline_at, remote_name, snapshot, fault_code, fault, created_at, \
-         settled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'arrival', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+         settled_at, lane_closed_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'arrival', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+           (SELECT closed_ms + coalesce($16 - closed_since, 0) FROM lane WHERE endpoint_id = $5))",
         args![
             id,
             file.uuid(),

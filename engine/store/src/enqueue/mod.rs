@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub retry: RetryPolicy,
     /// `resend` or `hold`.
     pub on_unconfirmed: String,
+    /// `skip` or `send`.
+    pub stale: String,
 }
 
 /// Which extension the output of a transform kind has; `None` keeps the file's own.

@@ -24,6 +24,7 @@ pub struct Model {
     pub abandoned: i32,
     pub max_attempts: i32,
     pub deadline_at: i64,
+    pub lane_closed_ms: i64,
     pub remote_name: String,
     #[sea_orm(column_type = "JsonBinary")]
     pub snapshot: Json,

@@ -8,7 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub subscription_id: Uuid,
     pub blocked_by: Option<Uuid>,
-    pub since: Option<i64>,
+    pub since: i64,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

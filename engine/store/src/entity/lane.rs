@@ -28,6 +28,8 @@ pub struct Model {
     pub pause_reason: Option<String>,
     pub paused_at: Option<i64>,
     pub suspended_at: Option<i64>,
+    pub closed_since: Option<i64>,
+    pub closed_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

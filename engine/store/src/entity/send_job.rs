@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub delivery_id: Uuid,
     pub endpoint_id: Uuid,
+    pub remote_name: String,
     pub fifo_group: Option<Uuid>,
     pub due_at: i64,
     pub lease_id: Option<Uuid>,

@@ -18,6 +18,7 @@ pub struct Model {
     pub retry_policy: Json,
     pub ordering: String,
     pub on_unconfirmed: String,
+    pub stale: String,
     pub next_sequence: i64,
     pub enabled: bool,
     pub retired_at: Option<i64>,

@@ -21,8 +21,14 @@ struct LaneChange {
 }
 
 impl LaneChanges {
-    /// Locks the lanes that will be written: those that a glance says will change, and those that get a job back.
-    pub(super) async fn lock(tx: &Tx, endings: &[Ending<'_>], timing: &Timing) -> Result<Self, StoreError> {
+    /// Locks the lanes that will be written: those that a glance says will change, those that get a job back, and those
+    /// `in_order`, which get the next one of their group.
+    pub(super) async fn lock(
+        tx: &Tx,
+        endings: &[Ending<'_>],
+        in_order: BTreeSet<EndpointId>,
+        timing: &Timing,
+    ) -> Result<Self, StoreError> {
         let speaking = endings.iter().filter(|ending| signal(ending.report) != Signal::Nothing);
         let speaking: BTreeSet<EndpointId> = speaking.map(|ending| ending.report.endpoint_id).collect();
         let mut glance = Self::read(tx, &speaking, "").await?;
@@ -33,7 +39,7 @@ impl LaneChanges {
         let changing = glance.0.iter().filter(|(_, lane)| lane.before != lane.after).map(|(id, _)| *id);
         let back = endings.iter().filter(|ending| !ending.report.end.is_delivered());
         let wanted: BTreeSet<EndpointId> =
-            changing.chain(back.map(|ending| ending.report.endpoint_id)).collect();
+            changing.chain(back.map(|ending| ending.report.endpoint_id)).chain(in_order).collect();
         Self::read(tx, &wanted, "{lock}").await
     }
 
@@ -52,6 +58,11 @@ impl LaneChanges {
         if let Some(lane) = self.0.get_mut(&ending.report.endpoint_id) {
             lane.after = lane.after.after(&signal(ending.report), timing, now, ending.random);
         }
+    }
+
+    /// How long the lane had been closed in all. Zero for one that is not locked: nobody needs it then.
+    pub(super) fn closed_for(&self, endpoint: EndpointId, now: Millis) -> Millis {
+        self.0.get(&endpoint).map_or(0, |lane| lane.before.closed_for(now))
     }
 
     /// Saves what changed, and wakes the lanes that got a job back.
@@ -78,10 +89,14 @@ impl LaneChanges {
 /// A lane that closes or opens is an event that people look for.
 async fn note_block(tx: &Tx, endpoint: EndpointId, change: &LaneChange) -> Result<(), StoreError> {
     let (before, after) = (&change.before, &change.after);
-    if before.blocked_reason == after.blocked_reason && before.blocked_until == after.blocked_until {
-        return Ok(());
-    }
-    let event = if after.blocked_reason.is_some() { "lane_blocked" } else { "lane_recovered" };
+    let event = match (&before.suspended_at, &after.suspended_at) {
+        (None, Some(_)) => "lane_suspended",
+        _ if before.blocked_reason == after.blocked_reason && before.blocked_until == after.blocked_until => {
+            return Ok(());
+        }
+        _ if after.blocked_reason.is_some() => "lane_blocked",
+        _ => "lane_recovered",
+    };
     let detail = serde_json::json!({
         "reason": after.blocked_reason.map(|r| r.as_str()),
         "until": after.blocked_until,

@@ -5,15 +5,16 @@ mod judge;
 mod lane_changes;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::delivery::{DeliveryState, Stage};
 use outport_core::retry::{Limits, Past};
-use outport_core::{DeliveryId, EndpointId, Fault, LeaseId, Millis, Timing};
-use sea_orm::{QueryResult, Value};
+use outport_core::{DeliveryId, EndpointId, Fault, LeaseId, Millis, SubscriptionId, Timing};
+use sea_orm::QueryResult;
 
 use crate::Store;
 use crate::error::StoreError;
+use crate::fifo;
 use crate::row::{get, id, word};
 use crate::sql::{Tx, args, list, padded};
 use judge::Verdict;
@@ -149,25 +150,25 @@ pub(crate) async fn record(
     endings: &[Ending<'_>],
     timing: &Timing,
 ) -> Result<Vec<Finished>, StoreError> {
-    let mut lanes = LaneChanges::lock(tx, endings, timing).await?;
+    let deliveries = deliveries(tx, endings).await?;
+    let in_order = |ending: &&Ending<'_>| deliveries.get(&ending.report.delivery_id).is_some_and(|d| d.fifo);
+    let in_order = endings.iter().filter(in_order).map(|ending| ending.report.endpoint_id).collect();
+    let mut lanes = LaneChanges::lock(tx, endings, in_order, timing).await?;
     let held = held(tx, endings).await?;
-    let deliveries = deliveries(tx, &held).await?;
     let mut settled = Vec::new();
     let mut finished = Vec::with_capacity(endings.len());
     for ending in endings {
         let report = ending.report;
         let delivery = deliveries.get(&report.delivery_id);
-        let (Some((lease, now)), Some(delivery)) = (held.get(&report.delivery_id), delivery) else {
+        let held = held.get(&report.delivery_id).filter(|(lease, _)| *lease == report.lease);
+        let (Some((_, now)), Some(delivery)) = (held, delivery) else {
             finished.push(earlier_answer(tx, report).await?);
             continue;
         };
-        if *lease != report.lease {
-            finished.push(earlier_answer(tx, report).await?);
-            continue;
-        }
         lanes.fold(ending, timing, *now);
-        let verdict = delivery.judge(ending, timing, *now, tx.doing())?;
-        let state = word::<DeliveryState>(&delivery.0, "state", tx.doing())?.step(verdict.event)?;
+        let closed_ms = lanes.closed_for(report.endpoint_id, *now) - delivery.lane_closed_ms;
+        let verdict = delivery.judge(ending, timing, *now, closed_ms.max(0));
+        let state = delivery.state.step(verdict.event)?;
         settled.push(Settled { report, verdict, state });
         finished.push(Finished::Recorded { state, due_at: verdict.due_at });
     }
@@ -176,6 +177,14 @@ pub(crate) async fn record(
     write::deliveries(tx, &settled).await?;
     write::notes(tx, &settled).await?;
     lanes.write(tx, &settled).await?;
+    let mut turns = BTreeSet::new();
+    for settled in settled.iter().filter(|s| s.state.is_terminal()) {
+        let delivery = deliveries.get(&settled.report.delivery_id).filter(|delivery| delivery.fifo);
+        turns.extend(delivery.map(|delivery| delivery.subscription_id));
+    }
+    for subscription in turns {
+        fifo::advance(tx, subscription).await?;
+    }
     Ok(finished)
 }
 
@@ -199,47 +208,62 @@ async fn held(
         .collect()
 }
 
-/// What decides about a delivery. Not locked: whoever changes an open delivery holds its send job.
-struct Delivery(QueryResult);
+/// What decides about a delivery. Not locked, and read before its send job is: while a lease stands, nobody but its holder
+/// changes these.
+struct Delivery {
+    state: DeliveryState,
+    charged: u32,
+    attempts: u32,
+    limits: Limits,
+    last_code: Option<String>,
+    possible_duplicate: bool,
+    /// The lane's account of closed time when the delivery was made.
+    lane_closed_ms: Millis,
+    subscription_id: SubscriptionId,
+    fifo: bool,
+}
 
-async fn deliveries(
-    tx: &Tx,
-    held: &BTreeMap<DeliveryId, (LeaseId, Millis)>,
-) -> Result<BTreeMap<DeliveryId, Delivery>, StoreError> {
-    if held.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let ids: Vec<Value> = padded(held.keys().map(|delivery| delivery.uuid().into()).collect());
+async fn deliveries(tx: &Tx, endings: &[Ending<'_>]) -> Result<BTreeMap<DeliveryId, Delivery>, StoreError> {
+    let ids = padded(endings.iter().map(|ending| ending.report.delivery_id.uuid().into()).collect());
     let sql = format!(
-        "SELECT id, state, charged, attempts, max_attempts, deadline_at, fault_code, possible_duplicate \
-         FROM delivery WHERE id IN ({})",
+        "SELECT d.id, d.state, d.charged, d.attempts, d.max_attempts, d.deadline_at, d.fault_code, \
+                d.possible_duplicate, d.lane_closed_ms, d.subscription_id, s.ordering \
+         FROM delivery d JOIN subscription s ON s.id = d.subscription_id WHERE d.id IN ({})",
         list(1, ids.len())
     );
+    let doing = tx.doing();
     let rows = tx.rows(&sql, ids).await?;
-    rows.into_iter().map(|row| Ok((id(&row, "id", tx.doing())?, Delivery(row)))).collect()
+    rows.iter().map(|row| Ok((id(row, "id", doing)?, Delivery::read(row, doing)?))).collect()
 }
 
 impl Delivery {
-    fn judge(
-        &self,
-        ending: &Ending<'_>,
-        timing: &Timing,
-        now: Millis,
-        doing: &'static str,
-    ) -> Result<Verdict, StoreError> {
+    fn read(row: &QueryResult, doing: &'static str) -> Result<Self, StoreError> {
         let count = |column| -> Result<u32, StoreError> {
-            Ok(u32::try_from(get::<i32>(&self.0, column, doing)?).unwrap_or_default())
+            Ok(u32::try_from(get::<i32>(row, column, doing)?).unwrap_or_default())
         };
-        let last_code: Option<String> = get(&self.0, "fault_code", doing)?;
-        let past = Past {
+        Ok(Self {
+            state: word(row, "state", doing)?,
             charged: count("charged")?,
             attempts: count("attempts")?,
-            last_code: last_code.as_deref(),
-        };
-        let limits =
-            Limits { max_attempts: count("max_attempts")?, deadline_at: get(&self.0, "deadline_at", doing)? };
-        let resent = get(&self.0, "possible_duplicate", doing)?;
-        Ok(judge::judge(&ending.report.end, past, limits, resent, timing, now, ending.random))
+            limits: Limits {
+                max_attempts: count("max_attempts")?,
+                deadline_at: get(row, "deadline_at", doing)?,
+            },
+            last_code: get(row, "fault_code", doing)?,
+            possible_duplicate: get(row, "possible_duplicate", doing)?,
+            lane_closed_ms: get(row, "lane_closed_ms", doing)?,
+            subscription_id: id(row, "subscription_id", doing)?,
+            fifo: get::<String>(row, "ordering", doing)? == "fifo",
+        })
+    }
+
+    /// `closed_ms`: how long the lane was closed since the delivery was made. Its deadline does not run then.
+    fn judge(&self, ending: &Ending<'_>, timing: &Timing, now: Millis, closed_ms: Millis) -> Verdict {
+        let past =
+            Past { charged: self.charged, attempts: self.attempts, last_code: self.last_code.as_deref() };
+        let limits = Limits { deadline_at: self.limits.deadline_at.saturating_add(closed_ms), ..self.limits };
+        let end = &ending.report.end;
+        judge::judge(end, past, limits, self.possible_duplicate, timing, now, ending.random)
     }
 }
 
