@@ -1,11 +1,12 @@
 //! What the roles of one process share.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use outport_core::{Fault, Timing, WorkerId};
+use outport_core::{EndpointId, Fault, Timing, WorkerId};
 use outport_objects::{FolderStore, Objects};
 use outport_store::writer::Writer;
 use outport_store::{Dialect, Store};
@@ -36,6 +37,8 @@ pub struct Engine {
     /// All writes after a claim.
     pub writer: Writer,
     pub bells: Bells,
+    /// The version of the secret with which this process was last refused, by endpoint.
+    pub refused: Mutex<BTreeMap<EndpointId, String>>,
     stopping: AtomicBool,
     stop_bell: Notify,
     /// Of an embedded engine: nobody else works on this data folder.
@@ -100,6 +103,7 @@ impl Engine {
             file_names: config.log.file_names,
             metrics,
             bells: Bells::default(),
+            refused: Mutex::default(),
             stopping: AtomicBool::new(false),
             stop_bell: Notify::new(),
             lock,

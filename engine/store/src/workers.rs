@@ -17,7 +17,8 @@ pub async fn register(
     store
         .write(
             "registering this worker",
-            "INSERT INTO worker (id, host, version, roles, started_at, seen_at) VALUES ($1, $2, $3, $4, {now}, {now})",
+            "INSERT INTO worker (id, host, version, roles, started_at, seen_at) VALUES ($1, $2, $3, $4, {now}, {now}) \
+             ON CONFLICT (id) DO NOTHING",
             args![worker.uuid(), host, version, roles],
         )
         .await

@@ -4,7 +4,7 @@
 mod garbage;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use outport_core::credential::CredentialRef;
@@ -51,8 +51,8 @@ type Seen = BTreeMap<EndpointId, Option<String>>;
 
 /// A version says something only on the machine and in the process that it was read in. Where this process is the only
 /// one (embedded), the refused version tells whether the secret changed, also across a restart. Where there may be others
-/// (PostgreSQL), a change counts that this process saw itself: two processes that compared each other's versions would
-/// lift each other's blocks and hammer the partner's login.
+/// (PostgreSQL), a change counts that this process saw itself, since its own refusal or its first look: two processes that
+/// compared each other's versions would lift each other's blocks and hammer the partner's login.
 async fn lift_changed_secrets(engine: &Engine, seen: &mut Seen) -> Result<(), Fault> {
     let refused = list::endpoints::refused(&engine.store).await.map_err(|e| e.fault())?;
     seen.retain(|endpoint, _| refused.iter().any(|(blocked, ..)| blocked == endpoint));
@@ -60,7 +60,12 @@ async fn lift_changed_secrets(engine: &Engine, seen: &mut Seen) -> Result<(), Fa
         let Ok(credential) = credential.parse::<CredentialRef>() else { continue };
         let now = secrets::version(&credential, "a blocked endpoint").ok();
         let alone = engine.lock.is_some();
-        let before = seen.insert(endpoint, now.clone()).or_else(|| alone.then_some(refused_version));
+        let refused_here =
+            engine.refused.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint).cloned();
+        let before = seen
+            .insert(endpoint, now.clone())
+            .or_else(|| alone.then_some(refused_version))
+            .or_else(|| refused_here.map(Some));
         // A secret that cannot be read is no new secret; the first look of one process among several proves nothing.
         if now.is_some() && before.is_some_and(|before| before != now) {
             lift(engine, endpoint).await?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use outport_core::{Fault, code};
 use outport_store::rescue::{self, Which};
-use outport_store::workers;
+use outport_store::{StoreError, workers};
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
@@ -66,13 +66,7 @@ impl FromStr for Role {
 /// given back uncharged.
 pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault> {
     let names = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    if engine.lock.is_some() {
-        // We hold the folder's lock: whoever holds a lease in there is dead.
-        free_all(&engine, Which::All).await?;
-    }
-    workers::register(&engine.store, engine.worker, &host(), env!("CARGO_PKG_VERSION"), &names)
-        .await
-        .map_err(|e| e.fault())?;
+    begin(&engine, &names).await?;
     let leases = Arc::new(Leases::new(&engine.timing));
     let mut tasks: JoinSet<(&'static str, Result<(), Fault>)> = JoinSet::new();
     let mut heart = tokio::spawn(leases::beat(engine.clone(), leases.clone()));
@@ -129,14 +123,40 @@ pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault
     }
     heart.abort();
     pace.abort();
-    free_all(&engine, Which::OfWorker(engine.worker)).await?;
+    free_all(&engine, Which::OfWorker(engine.worker)).await.map_err(|e| e.fault())?;
     workers::deregister(&engine.store, engine.worker).await.map_err(|e| e.fault())?;
     outcome
 }
 
-async fn free_all(engine: &Engine, which: Which) -> Result<(), Fault> {
+/// Frees what dead predecessors held and enters this process into the registry. Tried again while the database is busy or
+/// away: another program may hold the file for a minute, and an engine that starts in that minute must not give up.
+async fn begin(engine: &Engine, roles: &str) -> Result<(), Fault> {
+    let mut failures = 0;
     loop {
-        let freed = rescue::rescue(&engine.store, which, &engine.timing).await.map_err(|e| e.fault())?;
+        match begin_once(engine, roles).await {
+            Ok(()) => return Ok(()),
+            Err(error) if (error.is_transient() || error.is_outage()) && !engine.is_stopping() => {
+                failures += 1;
+                let fault = error.fault();
+                tracing::warn!(code = fault.code.name, "{fault}");
+                engine.pause(after_failure(failures)).await;
+            }
+            Err(error) => return Err(error.fault()),
+        }
+    }
+}
+
+async fn begin_once(engine: &Engine, roles: &str) -> Result<(), StoreError> {
+    if engine.lock.is_some() {
+        // We hold the folder's lock: whoever holds a lease in there is dead.
+        free_all(engine, Which::All).await?;
+    }
+    workers::register(&engine.store, engine.worker, &host(), env!("CARGO_PKG_VERSION"), roles).await
+}
+
+async fn free_all(engine: &Engine, which: Which) -> Result<(), StoreError> {
+    loop {
+        let freed = rescue::rescue(&engine.store, which, &engine.timing).await?;
         engine.metrics.rescued.inc_by(freed.sends + freed.transforms);
         if freed == rescue::Freed::default() {
             return Ok(());

@@ -1,6 +1,7 @@
 //! One attempt: from the claimed row to the recorded end.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use outport_core::credential::CredentialRef;
 use outport_core::delivery::OnUnconfirmed;
 use outport_core::delivery::Stage;
 use outport_core::remote_name::temp_name;
-use outport_core::{Fault, Millis, RemoteName, code};
+use outport_core::{Class, Fault, Millis, RemoteName, code};
 use outport_objects::Expected;
 use outport_send::{
     Fence, HostKeyPin, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver,
@@ -61,9 +62,20 @@ pub async fn run(
         possible_duplicate: pushed.possible_duplicate,
         end,
     };
+    note_refusal(engine, &report);
     crash_point::reached(Point::BeforeFinish);
     record(engine, report, held).await;
     crash_point::reached(Point::AfterFinish);
+}
+
+/// Remembers with which secret this process was refused, so that the maintainer sees a new one also when it came before
+/// its first look.
+fn note_refusal(engine: &Engine, report: &Report) {
+    let refused = report.end.fault().is_some_and(|fault| fault.class() == Class::Credential);
+    if let (true, Some(version)) = (refused, &report.secret_version) {
+        let mut seen = engine.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(report.endpoint_id, version.clone());
+    }
 }
 
 /// How a push went, in the store's words. `end: None`: the lease is lost, report nothing.
