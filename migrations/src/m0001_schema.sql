@@ -150,7 +150,8 @@ CREATE UNIQUE INDEX artifact_of_transform ON artifact(transform_id, role, part) 
 CREATE UNIQUE INDEX artifact_original ON artifact(file_id) WHERE transform_id IS NULL;
 CREATE INDEX artifact_of_file ON artifact(file_id);
 CREATE INDEX artifact_by_place ON artifact(bucket, key);
-CREATE INDEX artifact_expiring ON artifact(expires_at) WHERE expires_at IS NOT NULL;
+-- expires_at: when the stored object was given up; the row stays as long as its file's
+CREATE INDEX artifact_present ON artifact(created_at) WHERE expires_at IS NULL;
 CREATE TABLE replay (
   id uuid PRIMARY KEY,
   mode text NOT NULL CHECK (mode IN ('redeliver','reprocess')),

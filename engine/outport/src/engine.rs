@@ -13,10 +13,10 @@ use outport_store::{Dialect, Store};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::config::{Config, Workers};
+use crate::config::{Config, Retention, Workers};
 use crate::data_folder::{self, FolderLock};
 use crate::metrics::Metrics;
-use crate::roles::after_failure;
+use crate::roles::{Throttles, after_failure};
 
 /// The bucket of the artifact store that holds snapshots of arrived files.
 pub const ORIGINALS: &str = "originals";
@@ -39,6 +39,9 @@ pub struct Engine {
     pub bells: Bells,
     /// The version of the secret with which this process was last refused, by endpoint.
     pub refused: Mutex<BTreeMap<EndpointId, String>>,
+    /// Speed limits of endpoints.
+    pub throttles: Throttles,
+    pub retention: Retention,
     stopping: AtomicBool,
     stop_bell: Notify,
     /// Of an embedded engine: nobody else works on this data folder.
@@ -104,6 +107,8 @@ impl Engine {
             metrics,
             bells: Bells::default(),
             refused: Mutex::default(),
+            throttles: Throttles::default(),
+            retention: config.retention(),
             stopping: AtomicBool::new(false),
             stop_bell: Notify::new(),
             lock,

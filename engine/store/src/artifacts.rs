@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::row::get;
 use crate::sql::{args, list};
 
-/// Of these keys of an artifact bucket, the ones that an artifact row names. Index `artifact_by_place`.
+/// Of these keys of an artifact bucket, the ones that an artifact row names that has not expired. Index `artifact_by_place`.
 pub async fn known(store: &Store, bucket: &str, keys: &[String]) -> Result<BTreeSet<String>, StoreError> {
     if keys.is_empty() {
         return Ok(BTreeSet::new());
@@ -17,7 +17,10 @@ pub async fn known(store: &Store, bucket: &str, keys: &[String]) -> Result<BTree
     let doing = "looking for the owners of stored objects";
     let mut values = args![bucket];
     values.extend(keys.iter().map(|key| sea_orm::Value::from(key.as_str())));
-    let sql = format!("SELECT key FROM artifact WHERE bucket = $1 AND key IN ({})", list(2, keys.len()));
+    let sql = format!(
+        "SELECT key FROM artifact WHERE bucket = $1 AND expires_at IS NULL AND key IN ({})",
+        list(2, keys.len())
+    );
     store.read(doing, &sql, values).await?.iter().map(|row| get(row, "key", doing)).collect()
 }
 

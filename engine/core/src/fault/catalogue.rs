@@ -185,6 +185,9 @@ codes! {
     DELIVERY_CANCELLED = "delivery.cancelled", Cancelled, Never,
         "an operator cancelled the delivery",
         "nothing to do; a replay sends it again";
+    ENDPOINT_GAVE_UP = "endpoint.gave_up", Endpoint, Never,
+        "the endpoint was down for longer than its give_up_after",
+        "when the partner is back, replay the failed deliveries";
     DELIVERY_SUPERSEDED = "delivery.superseded", Cancelled, Never,
         "a newer version of the file has been delivered under the same remote name",
         "nothing to do; with stale = \"send\" the subscription sends old versions too";

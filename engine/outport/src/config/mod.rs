@@ -23,6 +23,7 @@ pub struct Config {
     buckets: Root,
     artifacts: Root,
     intake: Intake,
+    retention: RetentionSpans,
     pub workers: Workers,
     pub health: Health,
     pub log: Log,
@@ -41,6 +42,22 @@ struct Intake {
     quiet: Span,
     sweep: Span,
     horizon: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetentionSpans {
+    artifacts: Span,
+    ledger: Span,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Stored content.
+    pub artifacts: Duration,
+    /// Rows of settled files, and history.
+    pub ledger: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -99,6 +116,19 @@ impl Config {
         if self.intake.sweep.0 < Duration::from_millis(10) {
             return wrong(format!("intake.sweep is {}, it must be at least 10ms", self.intake.sweep));
         }
+        if self.retention.ledger.0 <= self.intake.horizon.0 {
+            // A forgotten file that a sweep still looks at would be taken for a new one, and sent again.
+            return wrong(format!(
+                "retention.ledger is {}, it must be longer than intake.horizon, {}",
+                self.retention.ledger, self.intake.horizon
+            ));
+        }
+        if self.retention.artifacts.0 > self.retention.ledger.0 {
+            return wrong(format!(
+                "retention.artifacts is {}, it must not be longer than retention.ledger, {}",
+                self.retention.artifacts, self.retention.ledger
+            ));
+        }
         Ok(())
     }
 
@@ -128,6 +158,11 @@ impl Config {
 
     fn below(&self, root: &Path, default: &str) -> PathBuf {
         if root.as_os_str().is_empty() { self.data.join(default) } else { root.to_owned() }
+    }
+
+    /// How long things are kept.
+    pub fn retention(&self) -> Retention {
+        Retention { artifacts: self.retention.artifacts.0, ledger: self.retention.ledger.0 }
     }
 
     /// How far back sweeps look.

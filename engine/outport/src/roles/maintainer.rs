@@ -1,7 +1,9 @@
-//! Slow duties: lanes are derived again from their jobs, a changed secret lifts a credential block, and stored objects
-//! that belong to no file go.
+//! Slow duties. One process does for all: lanes are derived again from their jobs, endpoints that stay down are given up
+//! where that was asked for, and what is old goes. Each process does for itself: a changed secret lifts a credential block,
+//! and stored objects that belong to no file go.
 
 mod garbage;
+mod retain;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -9,7 +11,7 @@ use std::time::Instant;
 
 use outport_core::credential::CredentialRef;
 use outport_core::{EndpointId, Fault};
-use outport_store::{lanes, list};
+use outport_store::{StoreError, duty, give_up, lanes, list};
 
 use crate::engine::Engine;
 use crate::secrets;
@@ -22,14 +24,8 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
         if engine.is_stopping() {
             break;
         }
-        match lanes::rederive(&engine.store).await {
-            Ok(0) => {}
-            Ok(corrected) => {
-                engine.metrics.lane_corrections.inc_by(corrected);
-                tracing::error!(corrected, "lanes would have slept past their work; please report this");
-                engine.bells.ask.notify_one();
-            }
-            Err(error) => tracing::warn!(code = error.fault().code.name, "{error}"),
+        if let Err(error) = shared_duties(&engine).await {
+            tracing::warn!(code = error.fault().code.name, "{error}");
         }
         if let Err(fault) = lift_changed_secrets(&engine, &mut seen).await {
             tracing::warn!(code = fault.code.name, "{fault}");
@@ -44,6 +40,29 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// What one process does for all.
+async fn shared_duties(engine: &Engine) -> Result<(), StoreError> {
+    // Longer than the pause between two rounds: the holder keeps it until it vanishes.
+    let term = 3 * engine.timing.rederive;
+    let Some(duty) = duty::hold(&engine.store, "maintenance", engine.worker, term).await? else {
+        return Ok(());
+    };
+    let corrected = lanes::rederive(&engine.store).await?;
+    if corrected > 0 {
+        engine.metrics.lane_corrections.inc_by(corrected);
+        tracing::error!(corrected, "lanes would have slept past their work; please report this");
+        engine.bells.ask.notify_one();
+    }
+    let failed = give_up::give_up(&engine.store).await?;
+    if failed > 0 {
+        tracing::warn!(
+            failed,
+            "deliveries failed whose endpoint has been down for longer than its give_up_after"
+        );
+    }
+    retain::retain(engine, duty).await
 }
 
 /// What this process saw of the secret of each lane that waits for a new one.

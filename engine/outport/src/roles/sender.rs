@@ -2,6 +2,9 @@
 
 mod attempt;
 mod source;
+mod throttle;
+
+pub use throttle::Throttles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -108,7 +108,10 @@ async fn push(
     let artifact = &send.artifact;
     let expected = Expected { version: artifact.version_id.clone(), etag: artifact.etag.clone() };
     let mut source = match engine.artifacts().open(&artifact.bucket, &artifact.key, expected).await {
-        Ok(reader) => Artifact(reader),
+        Ok(reader) => {
+            let limit = endpoint.settings.max_bytes_per_second;
+            Artifact { reader, throttle: engine.throttles.of(endpoint.endpoint_id, limit) }
+        }
         Err(fault) => return Pushed::failed(ours(fault), Stage::Connecting),
     };
     let fence = LeaseFence { engine, send, held };

@@ -1,0 +1,26 @@
+//! What is old goes: stored content after `retention.artifacts`, rows after `retention.ledger`.
+
+use outport_store::duty::Duty;
+use outport_store::{StoreError, retention};
+
+use crate::engine::{Engine, is_own_artifact_store};
+
+/// One batch of each kind: a backlog goes in as many rounds as it takes, and nobody waits for it.
+pub async fn retain(engine: &Engine, duty: Duty) -> Result<(), StoreError> {
+    let (store, keep) = (&engine.store, engine.retention);
+    if is_own_artifact_store(store, engine.artifacts.root()).await? {
+        for artifact in retention::expire_artifacts(store, duty, keep.artifacts).await?.unwrap_or_default() {
+            // What stays is garbage from now on, and collected as such.
+            if let Err(fault) = engine.artifacts().delete(&artifact.bucket, &artifact.key).await {
+                tracing::warn!(code = fault.code.name, "an expired artifact stays: {}", engine.told(&fault));
+            }
+        }
+    }
+    let files = retention::prune_files(store, duty, keep.ledger).await?.unwrap_or_default();
+    let entries = retention::prune_history(store, duty, keep.ledger).await?.unwrap_or_default();
+    if files + entries > 0 {
+        tracing::info!(files, entries, "removed old files and history from the ledger");
+    }
+    // A day: long enough to look at a worker that was lost in the night.
+    retention::prune_workers(store, std::time::Duration::from_secs(24 * 3600)).await.map(|_| ())
+}
