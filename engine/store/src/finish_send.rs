@@ -6,6 +6,7 @@ use outport_core::retry::{self, Decision, Limits, Past};
 use outport_core::{DeliveryId, EndpointId, Fault, LeaseId, Millis, Timing};
 
 use crate::Store;
+use crate::after_cancel;
 use crate::error::StoreError;
 use crate::history::{self, Entry};
 use crate::lanes;
@@ -120,6 +121,7 @@ pub async fn finish(
         .await?;
     let Some(now) = freed.map(|row| get::<i64>(&row, "now", doing)).transpose()? else {
         tx.rollback().await?;
+        after_cancel::record(store, report).await?;
         return Ok(Finished::LeaseLost);
     };
     let delivery = tx

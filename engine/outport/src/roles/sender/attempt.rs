@@ -16,7 +16,7 @@ use outport_send::{
 };
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen};
 use outport_store::finish_send::{self, End, Finished, Receipt, Report};
-use outport_store::{StoreError, stage};
+use outport_store::{StoreError, after_cancel, stage};
 
 use super::source::Artifact;
 use crate::crash_point::{self, Point};
@@ -232,6 +232,10 @@ async fn record(engine: &Engine, report: &Report, held: &Held) {
     }
     engine.metrics.leases_lost.inc();
     tracing::warn!(delivery = %report.delivery_id, "the end was not recorded: the lease is lost");
+    // By a cancel, perhaps, that a heartbeat told before the end came.
+    if let Err(error) = after_cancel::record(&engine.store, report).await {
+        tracing::error!(delivery = %report.delivery_id, code = error.fault().code.name, "{error}");
+    }
 }
 
 /// The engine's word on whether an attempt may go on: its lease by this process's clock, then by the database.
@@ -239,6 +243,16 @@ struct LeaseFence<'a> {
     engine: &'a Engine,
     send: &'a ClaimedSend,
     held: &'a Held,
+}
+
+impl LeaseFence<'_> {
+    /// A cancelled delivery has no heir: its temp file may go. When in doubt somebody took over, and may need it.
+    async fn why_lost(&self) -> Stop {
+        match after_cancel::is_cancelled(&self.engine.store, self.send.delivery_id, self.send.lease).await {
+            Ok(true) => Stop::Cancelled,
+            _ => Stop::LeaseLost,
+        }
+    }
 }
 
 #[async_trait]
@@ -261,7 +275,7 @@ impl Fence for LeaseFence<'_> {
         match stage::enter_renaming(&self.engine.store, delivery, lease, &row).await {
             // The answer may have taken long.
             Ok(true) => self.check(),
-            Ok(false) => Err(Stop::LeaseLost),
+            Ok(false) => Err(self.why_lost().await),
             Err(error) => {
                 // Without the database's word nothing is renamed: the attempt is abandoned and begins anew.
                 tracing::warn!(%delivery, code = error.fault().code.name, "{error}");
