@@ -19,7 +19,9 @@ pub async fn run(config: &Config, file: &Path, check: bool) -> Result<(), Fault>
     let current = stored::current(&store).await.map_err(|e| e.fault())?;
     let plan = diff(&current, &desired);
     show(&plan)?;
-    warn_of_accepted_keys(&store, &current, &desired).await?;
+    if plan.iter().any(|change| change.fields.iter().any(|field| field.starts_with("host_keys"))) {
+        warn_of_accepted_keys(&store, &current, &desired).await?;
+    }
     if plan.is_empty() {
         output::note("nothing to change");
     } else if check {

@@ -131,7 +131,8 @@ pub async fn story(store: &Store, file: FileId) -> Result<Option<Story>, StoreEr
         history: history::of(
             store,
             doing,
-            "h.subject_id = $1 OR h.subject_id IN (SELECT id FROM delivery WHERE file_id = $1)",
+            // Not `= $1 OR IN (...)`: PostgreSQL would read the whole history for that.
+            "h.subject_id IN (SELECT id FROM file WHERE id = $1 UNION ALL SELECT id FROM delivery WHERE file_id = $1)",
             args![file.uuid()],
         )
         .await?,
