@@ -105,6 +105,7 @@ CREATE TABLE file_event (
 
 CREATE INDEX file_event_of_file ON file_event(file_id, id);
 CREATE INDEX file_by_group_time ON file(file_group_id, arrived_at DESC);
+CREATE INDEX file_rejected ON file(arrived_at) WHERE state='rejected';
 CREATE TABLE transform (
   id uuid PRIMARY KEY,
   file_id uuid NOT NULL REFERENCES file,

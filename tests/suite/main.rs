@@ -7,4 +7,5 @@ mod conformance;
 mod crash;
 mod docs;
 mod e2e;
+mod operators;
 mod servers;

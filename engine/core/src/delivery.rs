@@ -52,6 +52,8 @@ pub enum DeliveryEvent {
         /// It had an attempt before it was held.
         attempted: bool,
     },
+    /// Operator: due now, however long its wait would still be.
+    Hasten,
     /// Operator, or superseded by a newer version.
     Cancel,
 }
@@ -65,6 +67,11 @@ impl DeliveryState {
     /// Exactly the deliveries in these states have a send job (invariant I1).
     pub const fn has_send_job(self) -> bool {
         matches!(self, Self::Queued | Self::Retrying | Self::Sending)
+    }
+
+    /// Waits for a person to say that it is dealt with: `delivery resolve`, or a replay of it that is delivered.
+    pub const fn wants_resolving(self) -> bool {
+        matches!(self, Self::Unconfirmed | Self::Failed)
     }
 
     /// The state after `event`.
@@ -87,6 +94,8 @@ impl DeliveryState {
             (S::Queued | S::Retrying, E::Hold) => Ok(S::Held),
             (S::Held, E::Release { attempted: false }) => Ok(S::Queued),
             (S::Held, E::Release { attempted: true }) => Ok(S::Retrying),
+            (S::Queued, E::Hasten) => Ok(S::Queued),
+            (S::Retrying, E::Hasten) => Ok(S::Retrying),
             (S::Waiting | S::Queued | S::Sending | S::Retrying | S::Held, E::Cancel) => Ok(S::Cancelled),
             _ => Err(Illegal::new("delivery", self.as_str(), event)),
         }
@@ -157,7 +166,7 @@ words! {
 mod tests {
     use super::*;
 
-    const EVENTS: [DeliveryEvent; 12] = [
+    const EVENTS: [DeliveryEvent; 13] = [
         DeliveryEvent::TransformSucceeded,
         DeliveryEvent::TransformFailed,
         DeliveryEvent::Claimed,
@@ -170,15 +179,16 @@ mod tests {
         DeliveryEvent::Release { attempted: false },
         DeliveryEvent::Release { attempted: true },
         DeliveryEvent::Cancel,
+        DeliveryEvent::Hasten,
     ];
 
     /// The whole table: for each state, the events that it takes, in the order of `EVENTS`.
     #[test]
     fn every_pair_is_as_drawn() {
         use DeliveryState as S;
-        let table: [(S, [Option<S>; 12]); 9] = [
+        let table: [(S, [Option<S>; 13]); 9] = [
             (S::Waiting, row(&[(0, S::Queued), (1, S::Failed), (11, S::Cancelled)])),
-            (S::Queued, row(&[(2, S::Sending), (8, S::Held), (11, S::Cancelled)])),
+            (S::Queued, row(&[(2, S::Sending), (8, S::Held), (11, S::Cancelled), (12, S::Queued)])),
             (
                 S::Sending,
                 row(&[
@@ -190,7 +200,7 @@ mod tests {
                     (11, S::Cancelled),
                 ]),
             ),
-            (S::Retrying, row(&[(2, S::Sending), (8, S::Held), (11, S::Cancelled)])),
+            (S::Retrying, row(&[(2, S::Sending), (8, S::Held), (11, S::Cancelled), (12, S::Retrying)])),
             (S::Held, row(&[(9, S::Queued), (10, S::Retrying), (11, S::Cancelled)])),
             (S::Unconfirmed, row(&[])),
             (S::Delivered, row(&[])),
@@ -205,8 +215,8 @@ mod tests {
         }
     }
 
-    fn row(cells: &[(usize, DeliveryState)]) -> [Option<DeliveryState>; 12] {
-        let mut row = [None; 12];
+    fn row(cells: &[(usize, DeliveryState)]) -> [Option<DeliveryState>; 13] {
+        let mut row = [None; 13];
         for (column, state) in cells {
             row[*column] = Some(*state);
         }

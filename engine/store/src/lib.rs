@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod acts;
+pub mod after_cancel;
 pub mod artifacts;
 pub mod claim_sends;
 pub mod claim_transforms;
@@ -17,13 +19,11 @@ pub mod finish_transform;
 pub mod give_up;
 pub mod heartbeat;
 pub mod history;
-pub mod hold;
 pub mod lanes;
 pub mod list;
 pub mod next_work;
 pub mod rescue;
 pub mod retention;
-pub mod retry_lane;
 pub mod routes;
 mod row;
 mod send_jobs;

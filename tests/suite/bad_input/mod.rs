@@ -13,4 +13,4 @@ mod names;
 mod names_of_trouble;
 mod replaced;
 mod secrets;
-mod site;
+pub mod site;

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use outport_core::code;
 use outport_core::delivery::{DeliveryState, Stage};
-use outport_store::claim_sends::{ClaimedSend, FinalSeen, RenameIntent};
+use outport_store::claim_sends::{FinalSeen, RenameIntent};
 use outport_store::finish_send::{End, Finished};
 use outport_store::heartbeat;
 use outport_store::rescue::{Freed, Which, rescue};
-use outport_store::stage::{Entering, enter_renaming};
 
 use super::on_both;
 use super::world::{World, delivered, worker};
@@ -27,11 +26,6 @@ on_both!(
     a_dead_workers_seats_are_free_at_the_start,
     a_possible_duplicate_stays_one,
 );
-
-async fn enter(world: &World, send: &ClaimedSend, intent: RenameIntent) -> bool {
-    let entering = Entering { delivery_id: send.delivery_id, lease: send.lease, intent };
-    enter_renaming(&world.store, entering).await.unwrap()
-}
 
 fn intent() -> RenameIntent {
     RenameIntent {
@@ -53,7 +47,7 @@ async fn a_rescued_lease_writes_nothing(world: World) {
     assert_eq!(expire(&world).await.sends, 1);
     world.assert_invariants().await;
     assert_eq!(world.state(zombie.delivery_id).await, DeliveryState::Retrying);
-    let renamed = enter(&world, &zombie, intent()).await;
+    let renamed = world.enter_renaming(&zombie, intent()).await;
     assert!(!renamed, "the fence before the rename");
     assert_eq!(world.deliver(&zombie).await, Finished::LeaseLost);
     world.pass_time().await;
@@ -74,7 +68,7 @@ async fn an_attempt_that_vanished_after_renaming_is_probed(world: World) {
     world.define(&["a"], None).await;
     world.arrive("f").await;
     let first = world.claim_one().await;
-    assert!(enter(&world, &first, intent()).await);
+    assert!(world.enter_renaming(&first, intent()).await);
     expire(&world).await;
     world.pass_time().await;
     let heir = world.claim_one().await;
@@ -94,7 +88,7 @@ async fn an_upload_that_broke_off_is_cleared_up_and_not_probed(world: World) {
         let send = world.claim_one().await;
         assert_eq!(send.attempt, attempt);
         if stage == Stage::Renaming {
-            assert!(enter(&world, &send, intent()).await);
+            assert!(world.enter_renaming(&send, intent()).await);
         }
         world.end(&send, end(code, stage)).await;
         world.pass_time().await;
@@ -109,7 +103,7 @@ async fn a_lost_answer_is_probed(world: World) {
     world.define(&["a"], None).await;
     world.arrive("f").await;
     let first = world.claim_one().await;
-    assert!(enter(&world, &first, intent()).await);
+    assert!(world.enter_renaming(&first, intent()).await);
     let fault = outport_core::Fault::new(&code::ENDPOINT_RESET, "x");
     world.end(&first, End::Unknown { fault, stage: Stage::Renaming }).await;
     world.pass_time().await;
@@ -252,7 +246,7 @@ async fn a_possible_duplicate_stays_one(world: World) {
     world.arrive("f").await;
     let first = world.claim_one().await;
     let resent = RenameIntent { possible_duplicate: true, ..intent() };
-    assert!(enter(&world, &first, resent).await);
+    assert!(world.enter_renaming(&first, resent).await);
     expire(&world).await;
     world.pass_time().await;
     let heir = world.claim_one().await;

@@ -1,15 +1,18 @@
 //! What both databases must do alike: every test runs on SQLite and on PostgreSQL.
 
+mod acts_on_deliveries;
+mod acts_on_endpoints;
 mod claims;
 mod definitions;
 mod dispatch;
 mod entities;
 mod fencing;
 mod finish;
-mod hold;
 mod lost_wake_up;
 mod ordering;
+mod problems;
 mod transforms;
+mod why;
 mod world;
 
 /// Makes two tests of an `async fn(World)`: `sqlite` and `postgres`.

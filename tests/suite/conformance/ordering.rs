@@ -3,10 +3,10 @@
 use outport_core::definitions::Definitions;
 use outport_core::delivery::DeliveryState;
 use outport_core::{DeliveryId, code};
-use outport_store::hold;
+use outport_store::acts;
 
 use super::on_both;
-use super::world::{World, arrival, definitions, fault};
+use super::world::{World, arrival, by, definitions, fault};
 
 on_both!(
     an_older_version_never_follows_a_newer_one,
@@ -92,10 +92,10 @@ async fn files_in_order_go_one_at_a_time(world: World) {
     let again = world.claim_one().await;
     assert_eq!(again.delivery_id, ids[0]);
     world.deliver(&again).await;
-    hold::hold(&world.store, ids[1], "operator:x", "wait").await.unwrap();
+    acts::delivery::hold(&world.store, ids[1], by()).await.unwrap();
     assert!(world.claim().await.sends.is_empty(), "held, it still has its turn");
     world.assert_invariants().await;
-    hold::release(&world.store, ids[1], "operator:x", "go").await.unwrap();
+    acts::delivery::release(&world.store, ids[1], by()).await.unwrap();
     let second = world.claim_one().await;
     assert_eq!(second.delivery_id, ids[1]);
     world.deliver(&second).await;
@@ -120,6 +120,8 @@ async fn a_failed_file_stops_its_group(world: World) {
     world.assert_invariants().await;
     arrive(&world, &[("h", "1")]).await;
     assert_eq!(world.number("SELECT count(*) AS n FROM send_job").await, 0, "a new one waits too");
+    acts::delivery::resolve(&world.store, ids[0], by()).await.unwrap();
+    assert_eq!(world.claim_one().await.delivery_id, ids[1], "resolved, it lets the others go on");
 }
 
 async fn leaving_the_order_sends_everything(world: World) {

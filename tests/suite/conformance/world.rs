@@ -1,17 +1,20 @@
 //! A small world for store tests: definitions, arrivals, claims, ends.
 
 use std::future::Future;
+use std::sync::LazyLock;
 
 use outport_core::definitions::Definitions;
 use outport_core::delivery::{DeliveryState, Stage};
 use outport_core::event::{EventSource, ObjectEvent};
 use outport_core::version::version_of;
-use outport_core::{Code, DeliveryId, Fault, FileId, ObjectKey, Timing, WorkerId};
+use outport_core::{Code, DeliveryId, Fault, FileId, ObjectKey, Reason, Timing, WorkerId};
 use outport_store::Store;
-use outport_store::claim_sends::{self, ArtifactRow, Claim, ClaimedSend, Limits};
+use outport_store::acts::By;
+use outport_store::claim_sends::{self, ArtifactRow, Claim, ClaimedSend, Limits, RenameIntent};
 use outport_store::enqueue::{self, Arrival, Dispatched};
 use outport_store::finish_send::{End, Finished, Receipt, Report, finish};
 use outport_store::list::{self, Page};
+use outport_store::stage::{Entering, enter_renaming};
 use outport_tests::invariants;
 use outport_tests::servers::postgres::Database;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
@@ -20,6 +23,13 @@ use uuid::Uuid;
 
 pub const SHA: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 pub const ALL: Limits = Limits { lanes: 100, deliveries: 1_000, per_lane: 1_000 };
+
+static REASON: LazyLock<Reason> = LazyLock::new(|| "the partner asked".parse().unwrap());
+
+/// An operator with a reason.
+pub fn by() -> By<'static> {
+    By { actor: "operator:ann", reason: &REASON }
+}
 
 pub struct World {
     pub store: Store,
@@ -141,6 +151,12 @@ impl World {
         let mut claim = self.claim().await;
         assert_eq!(claim.sends.len(), 1, "one delivery should be due");
         claim.sends.remove(0)
+    }
+
+    /// The fenced stage write of this attempt.
+    pub async fn enter_renaming(&self, send: &ClaimedSend, intent: RenameIntent) -> bool {
+        let entering = Entering { delivery_id: send.delivery_id, lease: send.lease, intent };
+        enter_renaming(&self.store, entering).await.unwrap()
     }
 
     pub async fn end(&self, send: &ClaimedSend, end: End) -> Finished {

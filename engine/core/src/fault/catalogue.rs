@@ -234,6 +234,9 @@ codes! {
     NOT_FOUND = "usage.not_found", Config, Never,
         "no such thing is in the database",
         "the matching `list` command shows what there is";
+    WRONG_STATE = "usage.wrong_state", Config, Never,
+        "the thing's present state does not allow what was asked for",
+        "look at its present state with the matching `show` command";
     USAGE = "usage.invalid", Config, Never,
         "the command line cannot be understood",
         "see --help";

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use outport_core::Fault;
-use outport_core::definitions::{Change, Verb, diff};
-use outport_store::definitions as stored;
+use outport_core::definitions::{Change, Definitions, Verb, diff};
+use outport_store::list::history::accepted_keys;
+use outport_store::{Store, definitions as stored};
 
+use super::acts::actor;
 use super::up::ready_store;
 use crate::config::Config;
 use crate::definitions;
@@ -14,8 +16,12 @@ use crate::output;
 pub async fn run(config: &Config, file: &Path, check: bool) -> Result<(), Fault> {
     let desired = definitions::read(file)?;
     let store = ready_store(config).await?;
-    let plan = diff(&stored::current(&store).await.map_err(|e| e.fault())?, &desired);
+    let current = stored::current(&store).await.map_err(|e| e.fault())?;
+    let plan = diff(&current, &desired);
     show(&plan)?;
+    if plan.iter().any(|change| change.fields.iter().any(|field| field.starts_with("host_keys"))) {
+        warn_of_accepted_keys(&store, &current, &desired).await?;
+    }
     if plan.is_empty() {
         output::note("nothing to change");
     } else if check {
@@ -27,11 +33,34 @@ pub async fn run(config: &Config, file: &Path, check: bool) -> Result<(), Fault>
     Ok(())
 }
 
-/// `operator:NAME`, for the history.
-pub fn actor() -> String {
-    let name =
-        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".into());
-    format!("operator:{name}")
+/// A host key that an operator accepted by hand and that the file does not name is taken out: that may be meant, but it
+/// must not be overlooked.
+async fn warn_of_accepted_keys(
+    store: &Store,
+    current: &Definitions,
+    desired: &Definitions,
+) -> Result<(), Fault> {
+    for key in accepted_keys(store).await.map_err(|e| e.fault())? {
+        let pins = |definitions: &Definitions| pins(definitions, &key.endpoint, &key.fingerprint);
+        if pins(current) == Some(true) && pins(desired) == Some(false) {
+            output::note(&output::safe(&format!(
+                "warning: {} was accepted for {} by {} at {}, and the file does not name it",
+                key.fingerprint,
+                key.endpoint,
+                key.actor,
+                output::time(key.at)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `endpoint` pins this key; `None`: there is no such endpoint.
+fn pins(definitions: &Definitions, endpoint: &str, fingerprint: &str) -> Option<bool> {
+    let (subscriber, name) = endpoint.split_once('/')?;
+    let subscriber = definitions.subscribers.iter().find(|s| s.code == subscriber)?;
+    let endpoint = subscriber.endpoints.iter().find(|e| e.name == name)?;
+    Some(endpoint.host_keys.iter().any(|pin| pin.trim_end_matches('=') == fingerprint))
 }
 
 fn show(plan: &[Change]) -> Result<(), Fault> {

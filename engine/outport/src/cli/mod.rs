@@ -1,11 +1,14 @@
 //! The command line: `outport <noun> <verb>`; data to stdout, everything else to stderr.
 
+mod acts;
 mod ad_hoc;
 mod apply;
 mod config_check;
+mod lane;
+mod problems;
 mod read;
-mod retry;
 mod up;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,7 +95,14 @@ enum Command {
     Endpoint(EndpointCommand),
     /// Who gets what
     #[command(subcommand)]
-    Subscription(NamedCommand),
+    Subscription(SubscriptionCommand),
+    /// All that waits for a person, oldest first, each with the command that moves it
+    Problems(problems::ProblemsArgs),
+    /// What became of a file and why, also of what did not happen
+    #[command(
+        after_help = "Examples:\n  outport why claims/acme/a.json\n  outport why s3://inbound/claims/acme/a.json acme"
+    )]
+    Why(why::WhyArgs),
     /// Bring the database's schema up to this version
     Migrate,
     /// The configuration in force
@@ -189,6 +199,14 @@ enum FileCommand {
 
 #[derive(Debug, Subcommand)]
 enum DeliveryCommand {
+    #[command(flatten)]
+    Read(DeliveryRead),
+    #[command(flatten)]
+    Act(acts::DeliveryAct),
+}
+
+#[derive(Debug, Subcommand)]
+enum DeliveryRead {
     /// Newest first
     List {
         /// waiting, queued, sending, retrying, held, unconfirmed, delivered, failed or cancelled
@@ -254,14 +272,16 @@ enum NamedCommand {
 enum EndpointCommand {
     #[command(flatten)]
     Read(NamedCommand),
-    /// Lift every block of an endpoint's lane and try one file now
-    #[command(
-        after_help = "A changed host key is not accepted by this: pin the new one in the definitions and apply them."
-    )]
-    Retry {
-        /// SUBSCRIBER/NAME or id
-        name: String,
-    },
+    #[command(flatten)]
+    Act(acts::EndpointAct),
+}
+
+#[derive(Debug, Subcommand)]
+enum SubscriptionCommand {
+    #[command(flatten)]
+    Read(NamedCommand),
+    #[command(flatten)]
+    Act(acts::SubscriptionAct),
 }
 
 #[derive(Debug, Subcommand)]
@@ -310,10 +330,18 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Apply { file, check } => apply::run(&load()?.0, &file, check).await?,
         Command::Put { file, object } => up::put(&load()?.0, &file, &object).await?,
         Command::File(command) => read::files(&load()?.0, command).await?,
-        Command::Delivery(command) => read::deliveries(&load()?.0, command).await?,
+        Command::Delivery(DeliveryCommand::Read(command)) => read::deliveries(&load()?.0, command).await?,
+        Command::Delivery(DeliveryCommand::Act(act)) => return acts::delivery(&load()?.0, act).await,
         Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
-        Command::Endpoint(EndpointCommand::Retry { name }) => retry::endpoint(&load()?.0, &name).await?,
-        Command::Subscription(command) => read::subscriptions(&load()?.0, command).await?,
+        Command::Endpoint(EndpointCommand::Act(act)) => return acts::endpoint(&load()?.0, act).await,
+        Command::Subscription(SubscriptionCommand::Read(command)) => {
+            read::subscriptions(&load()?.0, command).await?
+        }
+        Command::Subscription(SubscriptionCommand::Act(act)) => {
+            return acts::subscription(&load()?.0, act).await;
+        }
+        Command::Problems(args) => problems::run(&load()?.0, args).await?,
+        Command::Why(args) => why::run(&load()?.0, args).await?,
         Command::Migrate => up::migrate(&load()?.0).await?,
         Command::Config(ConfigCommand::Check { shape }) => config_check::run(&load()?.1, shape.format())?,
     }

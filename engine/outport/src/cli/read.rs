@@ -6,13 +6,14 @@ use outport_core::{DeliveryId, Fault, FileId, TransformId, code};
 use outport_store::list::deliveries::{DeliveryDetail, DeliveryView};
 use outport_store::list::{self, Page};
 
+use super::lane;
 use super::up::ready_store;
-use super::{DeliveryCommand, FileCommand, NamedCommand, TransformCommand};
+use super::{DeliveryRead, FileCommand, NamedCommand, TransformCommand};
 use crate::config::Config;
 use crate::output::{self, Format, or_dash, time};
 
 /// A word or an id of the command line.
-fn parsed<T: FromStr>(text: &str) -> Result<T, Fault>
+pub fn parsed<T: FromStr>(text: &str) -> Result<T, Fault>
 where
     T::Err: std::fmt::Display,
 {
@@ -104,9 +105,9 @@ fn delivery_table(deliveries: Vec<DeliveryView>) -> Result<(), Fault> {
     )
 }
 
-pub async fn deliveries(config: &Config, command: DeliveryCommand) -> Result<(), Fault> {
+pub async fn deliveries(config: &Config, command: DeliveryRead) -> Result<(), Fault> {
     match command {
-        DeliveryCommand::List { state, subscriber, endpoint, subscription, page } => {
+        DeliveryRead::List { state, subscriber, endpoint, subscription, page } => {
             let filter = list::deliveries::Filter {
                 state: maybe(state.as_ref())?,
                 subscriber,
@@ -123,7 +124,7 @@ pub async fn deliveries(config: &Config, command: DeliveryCommand) -> Result<(),
                 Format::Table => delivery_table(deliveries),
             }
         }
-        DeliveryCommand::Show { id, shape } => {
+        DeliveryRead::Show { id, shape } => {
             let delivery: DeliveryId = parsed(&id)?;
             let store = ready_store(config).await?;
             let detail = found(
@@ -141,6 +142,10 @@ pub async fn deliveries(config: &Config, command: DeliveryCommand) -> Result<(),
 
 fn show_delivery(detail: DeliveryDetail) -> Result<(), Fault> {
     let d = detail.delivery;
+    let resolved = match (d.resolved_at, d.resolved_by) {
+        (Some(at), Some(by)) => format!("by {by} at {}", time(at)),
+        _ => "-".into(),
+    };
     let values = [
         ("id", d.id.to_string()),
         ("file", format!("{} s3://{}/{}", d.file, d.bucket, d.key)),
@@ -156,6 +161,7 @@ fn show_delivery(detail: DeliveryDetail) -> Result<(), Fault> {
         ("settled", d.settled_at.map_or_else(|| "-".into(), time)),
         ("next try", d.due_at.map_or_else(|| "-".into(), time)),
         ("possible duplicate", d.possible_duplicate.to_string()),
+        ("resolved", resolved),
     ];
     output::pairs_and_report(&values, ("fault", d.fault.as_deref()))?;
     let rows = detail.attempt.into_iter().map(|a| {
@@ -242,7 +248,7 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
                 return output::json(&endpoints);
             }
             let rows = endpoints.into_iter().map(|e| {
-                let blocked = blocked(e.blocked_reason.as_deref(), e.blocked_until);
+                let blocked = lane::standstill(&e);
                 let address = format!("{}://{}@{}:{}", e.protocol, e.username, e.host, e.port);
                 vec![e.name, address, e.health, blocked, e.waiting.to_string()]
             });
@@ -254,6 +260,12 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
             if shape.format() == Format::Json {
                 return output::json(&e);
             }
+            let paused = match (&e.paused_by, e.paused_at) {
+                (Some(by), Some(at)) => {
+                    format!("by {by} since {}: {}", time(at), e.pause_reason.unwrap_or_default())
+                }
+                _ => "-".into(),
+            };
             output::pairs(&[
                 ("id", e.id.to_string()),
                 ("name", e.name),
@@ -264,7 +276,9 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
                 ("revision", e.revision.to_string()),
                 ("enabled", e.enabled.to_string()),
                 ("lane", e.health),
-                ("blocked", blocked(e.blocked_reason.as_deref(), e.blocked_until)),
+                ("blocked", lane::blocked(e.blocked_reason.as_deref(), e.blocked_until)),
+                ("paused", paused),
+                ("suspended", e.suspended_at.map_or_else(|| "-".into(), time)),
                 ("seen host key", or_dash(e.seen_identity)),
                 ("strikes", e.strikes.to_string()),
                 ("refused logins", e.login_strikes.to_string()),
@@ -272,14 +286,6 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
                 ("waiting", e.waiting.to_string()),
             ])
         }
-    }
-}
-
-fn blocked(reason: Option<&str>, until: Option<i64>) -> String {
-    match (reason, until) {
-        (None, _) => "-".into(),
-        (Some(reason), Some(until)) => format!("{reason} until {}", time(until)),
-        (Some(reason), None) => format!("{reason} until an operator acts"),
     }
 }
 

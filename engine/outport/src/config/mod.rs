@@ -214,7 +214,11 @@ pub fn misspelt(settings: &[Setting]) -> Vec<(String, String)> {
     let names: Vec<String> = settings.iter().map(|setting| layers::variable(&setting.key)).collect();
     std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with("OUTPORT_") && name != "OUTPORT_CONFIG" && !names.contains(name))
+        .filter(|name| {
+            name.starts_with("OUTPORT_")
+                && !["OUTPORT_CONFIG", "OUTPORT_ACTOR"].contains(&name.as_str())
+                && !names.contains(name)
+        })
         .filter_map(|name| {
             let near = names.iter().find(|known| strsim::damerau_levenshtein(known, &name) <= 2)?;
             Some((name, near.clone()))

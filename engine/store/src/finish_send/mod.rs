@@ -14,9 +14,9 @@ use sea_orm::QueryResult;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::fifo;
 use crate::row::{get, id, word};
 use crate::sql::{Tx, args, list, padded};
+use crate::{after_cancel, fifo};
 use judge::Verdict;
 use lane_changes::LaneChanges;
 
@@ -283,7 +283,10 @@ async fn earlier_answer(tx: &Tx, report: &Report) -> Result<Finished, StoreError
             state: word(&row, "state", tx.doing())?,
             due_at: get(&row, "due_at", tx.doing())?,
         }),
-        None => Ok(Finished::LeaseLost),
+        None => {
+            after_cancel::note(tx, report).await?;
+            Ok(Finished::LeaseLost)
+        }
     }
 }
 /// A size for a BIGINT column.

@@ -1,14 +1,16 @@
 //! Deliveries and their attempts.
 
+use std::collections::BTreeMap;
+
 use outport_core::delivery::DeliveryState;
-use outport_core::{DeliveryId, FileId, Millis};
+use outport_core::{DeliveryId, FileId, Millis, ReplayId};
 use sea_orm::QueryResult;
 use serde::Serialize;
 
 use super::{Conditions, Page};
 use crate::Store;
 use crate::error::StoreError;
-use crate::row::{get, id};
+use crate::row::{get, id, maybe_id};
 use crate::sql::args;
 
 /// One delivery.
@@ -36,6 +38,10 @@ pub struct DeliveryView {
     pub possible_duplicate: bool,
     pub fault_code: Option<String>,
     pub fault: Option<String>,
+    pub replay: Option<ReplayId>,
+    pub source: Option<DeliveryId>,
+    pub resolved_at: Option<Millis>,
+    pub resolved_by: Option<String>,
 }
 
 /// One attempt.
@@ -82,7 +88,7 @@ pub struct Filter {
 const SELECT: &str = "SELECT d.id, d.file_id, f.bucket, f.key, g.name AS file_group, b.code AS subscriber, \
     s.code AS subscription, e.name AS endpoint, spec.kind AS transform, d.state, d.remote_name, \
     a.size_bytes, a.sha256, d.attempts, d.charged, d.created_at, d.settled_at, j.due_at, d.possible_duplicate, \
-    d.fault_code, d.fault \
+    d.fault_code, d.fault, d.replay_id, d.source_id, d.resolved_at, d.resolved_by \
     FROM delivery d JOIN file f ON f.id = d.file_id JOIN subscriber b ON b.id = d.subscriber_id \
     JOIN subscription s ON s.id = d.subscription_id JOIN endpoint e ON e.id = d.endpoint_id \
     LEFT JOIN file_group g ON g.id = f.file_group_id LEFT JOIN artifact a ON a.id = d.artifact_id \
@@ -114,6 +120,10 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<DeliveryView, StoreErr
         possible_duplicate: get(row, "possible_duplicate", doing)?,
         fault_code: get(row, "fault_code", doing)?,
         fault: get(row, "fault", doing)?,
+        replay: maybe_id(row, "replay_id", doing)?,
+        source: maybe_id(row, "source_id", doing)?,
+        resolved_at: get(row, "resolved_at", doing)?,
+        resolved_by: get(row, "resolved_by", doing)?,
     })
 }
 
@@ -136,38 +146,54 @@ pub async fn show(store: &Store, delivery: DeliveryId) -> Result<Option<Delivery
     let doing = "reading a delivery";
     let rows = store.read(doing, &format!("{SELECT} WHERE d.id = $1"), args![delivery.uuid()]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let attempts = store
-        .read(
-            doing,
-            "SELECT n, started_at, ended_at, stage, outcome, charged, code, message, bytes_sent, remote_final, \
-             remote_size, sha256, peer_identity, confirmed_by, duration_ms FROM attempt \
-             WHERE delivery_id = $1 ORDER BY n",
-            args![delivery.uuid()],
-        )
-        .await?;
-    let attempt = attempts
-        .iter()
-        .map(|row| {
-            Ok(AttemptView {
-                n: get(row, "n", doing)?,
-                started_at: get(row, "started_at", doing)?,
-                ended_at: get(row, "ended_at", doing)?,
-                stage: get(row, "stage", doing)?,
-                outcome: get(row, "outcome", doing)?,
-                charged: get(row, "charged", doing)?,
-                code: get(row, "code", doing)?,
-                message: get(row, "message", doing)?,
-                bytes_sent: get(row, "bytes_sent", doing)?,
-                remote_final: get(row, "remote_final", doing)?,
-                remote_size: get(row, "remote_size", doing)?,
-                sha256: get(row, "sha256", doing)?,
-                peer_identity: get(row, "peer_identity", doing)?,
-                confirmed_by: get(row, "confirmed_by", doing)?,
-                duration_ms: get(row, "duration_ms", doing)?,
-            })
-        })
-        .collect::<Result<_, StoreError>>()?;
+    let sql = format!("{ATTEMPTS} WHERE delivery_id = $1 ORDER BY n");
+    let attempts = store.read(doing, &sql, args![delivery.uuid()]).await?;
+    let attempt = attempts.iter().map(|row| attempt(row, doing)).collect::<Result<_, _>>()?;
     Ok(Some(DeliveryDetail { delivery: view(row, doing)?, attempt }))
+}
+
+const ATTEMPTS: &str = "SELECT delivery_id, n, started_at, ended_at, stage, outcome, charged, code, message, bytes_sent, \
+    remote_final, remote_size, sha256, peer_identity, confirmed_by, duration_ms FROM attempt";
+
+fn attempt(row: &QueryResult, doing: &'static str) -> Result<AttemptView, StoreError> {
+    Ok(AttemptView {
+        n: get(row, "n", doing)?,
+        started_at: get(row, "started_at", doing)?,
+        ended_at: get(row, "ended_at", doing)?,
+        stage: get(row, "stage", doing)?,
+        outcome: get(row, "outcome", doing)?,
+        charged: get(row, "charged", doing)?,
+        code: get(row, "code", doing)?,
+        message: get(row, "message", doing)?,
+        bytes_sent: get(row, "bytes_sent", doing)?,
+        remote_final: get(row, "remote_final", doing)?,
+        remote_size: get(row, "remote_size", doing)?,
+        sha256: get(row, "sha256", doing)?,
+        peer_identity: get(row, "peer_identity", doing)?,
+        confirmed_by: get(row, "confirmed_by", doing)?,
+        duration_ms: get(row, "duration_ms", doing)?,
+    })
+}
+
+/// Every delivery of a file with its attempts, oldest first.
+pub async fn of_file(store: &Store, file: FileId) -> Result<Vec<DeliveryDetail>, StoreError> {
+    let doing = "reading the deliveries of a file";
+    let sql = format!(
+        "{ATTEMPTS} WHERE delivery_id IN (SELECT id FROM delivery WHERE file_id = $1) ORDER BY delivery_id, n"
+    );
+    let mut attempts: BTreeMap<DeliveryId, Vec<AttemptView>> = BTreeMap::new();
+    for row in store.read(doing, &sql, args![file.uuid()]).await? {
+        attempts.entry(id(&row, "delivery_id", doing)?).or_default().push(attempt(&row, doing)?);
+    }
+    let sql = format!("{SELECT} WHERE d.file_id = $1 ORDER BY d.id");
+    let rows = store.read(doing, &sql, args![file.uuid()]).await?;
+    rows.iter()
+        .map(|row| {
+            let delivery = view(row, doing)?;
+            let attempt = attempts.remove(&delivery.id).unwrap_or_default();
+            Ok(DeliveryDetail { delivery, attempt })
+        })
+        .collect()
 }
 
 /// How many deliveries are in each state: the open ones counted, from their partial indexes.

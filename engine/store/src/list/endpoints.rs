@@ -31,6 +31,10 @@ pub struct EndpointView {
     /// `None` with a reason: until an operator acts.
     pub blocked_until: Option<Millis>,
     pub seen_identity: Option<String>,
+    pub paused_by: Option<String>,
+    pub pause_reason: Option<String>,
+    pub paused_at: Option<Millis>,
+    pub suspended_at: Option<Millis>,
     pub strikes: i32,
     pub login_strikes: i32,
     pub failing_since: Option<Millis>,
@@ -39,7 +43,7 @@ pub struct EndpointView {
 
 const SELECT: &str = "SELECT e.id, b.code, e.name, e.protocol, e.host, e.port, e.username, e.credential_ref, \
     e.identity_pins, e.settings, e.revision, e.enabled, e.retired_at, l.health, l.blocked_reason, l.blocked_until, \
-    l.seen_identity, l.strikes, l.login_strikes, l.failing_since, \
+    l.seen_identity, l.paused_by, l.pause_reason, l.paused_at, l.suspended_at, l.strikes, l.login_strikes, l.failing_since, \
     (SELECT count(*) FROM send_job j WHERE j.endpoint_id = e.id) AS waiting \
     FROM endpoint e JOIN subscriber b ON b.id = e.subscriber_id JOIN lane l ON l.endpoint_id = e.id";
 
@@ -64,6 +68,10 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<EndpointView, StoreErr
         blocked_until: (blocked_reason.is_some() && until < NEVER).then_some(until),
         blocked_reason,
         seen_identity: get(row, "seen_identity", doing)?,
+        paused_by: get(row, "paused_by", doing)?,
+        pause_reason: get(row, "pause_reason", doing)?,
+        paused_at: get(row, "paused_at", doing)?,
+        suspended_at: get(row, "suspended_at", doing)?,
         strikes: get(row, "strikes", doing)?,
         login_strikes: get(row, "login_strikes", doing)?,
         failing_since: get(row, "failing_since", doing)?,

@@ -86,6 +86,17 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Vec<File
 
 /// One file with everything about it; `None`: there is none.
 pub async fn show(store: &Store, file: FileId) -> Result<Option<FileDetail>, StoreError> {
+    let Some((seen, events)) = seen(store, file).await? else { return Ok(None) };
+    let filter = super::deliveries::Filter { file: Some(file), ..Default::default() };
+    let deliveries = super::deliveries::list(store, &filter, Page { limit: 10_000 }).await?;
+    Ok(Some(FileDetail { file: seen, events, deliveries }))
+}
+
+/// One file and its sightings, oldest first.
+pub(super) async fn seen(
+    store: &Store,
+    file: FileId,
+) -> Result<Option<(FileView, Vec<EventView>)>, StoreError> {
     let doing = "reading a file";
     let rows = store.read(doing, &format!("{SELECT} WHERE f.id = $1"), args![file.uuid()]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -96,9 +107,7 @@ pub async fn show(store: &Store, file: FileId) -> Result<Option<FileDetail>, Sto
         .iter()
         .map(|row| Ok(EventView { source: get(row, "source", doing)?, at: get(row, "at", doing)? }))
         .collect::<Result<_, StoreError>>()?;
-    let filter = super::deliveries::Filter { file: Some(file), ..Default::default() };
-    let deliveries = super::deliveries::list(store, &filter, Page { limit: 10_000 }).await?;
-    Ok(Some(FileDetail { file: view(row, doing)?, events, deliveries }))
+    Ok(Some((view(row, doing)?, events)))
 }
 
 /// Of the file that this folder entry was last time: its id, when its stat signature is still the same. A sweep asks

@@ -3,8 +3,11 @@
 pub mod deliveries;
 pub mod endpoints;
 pub mod files;
+pub mod history;
+pub mod problems;
 pub mod subscriptions;
 pub mod transforms;
+pub mod why;
 
 use sea_orm::Value;
 

@@ -7,6 +7,7 @@
 mod batch;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use outport_core::{LeaseId, Timing, WorkerId};
@@ -26,7 +27,7 @@ const BATCH: usize = 64;
 /// A write that waits for its commit. Whoever asked may have gone since: then it is dropped before the next try.
 enum Write {
     Enter(Entering, oneshot::Sender<Result<bool, StoreError>>),
-    Finish(Box<Report>, f64, oneshot::Sender<Result<Finished, StoreError>>),
+    Finish(Arc<Report>, f64, oneshot::Sender<Result<Finished, StoreError>>),
     Beat(BTreeSet<(Uuid, LeaseId)>, oneshot::Sender<Result<Held, StoreError>>),
 }
 
@@ -76,9 +77,9 @@ impl Writer {
 
     /// [`finish`](crate::finish_send::finish), in company. Waits while the database is away: give up by dropping the
     /// future.
-    pub async fn finish(&self, report: Report, random: f64) -> Result<Finished, StoreError> {
+    pub async fn finish(&self, report: Arc<Report>, random: f64) -> Result<Finished, StoreError> {
         let (answer, committed) = oneshot::channel();
-        self.ask(Write::Finish(Box::new(report), random, answer), committed).await
+        self.ask(Write::Finish(report, random, answer), committed).await
     }
 
     /// [`beat`](crate::heartbeat::beat), in company.

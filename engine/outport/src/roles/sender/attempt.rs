@@ -1,7 +1,7 @@
 //! One attempt: from the claimed row to the recorded end.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use outport_objects::Expected;
 use outport_send::{
     Fence, HostKeyPin, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver,
 };
+use outport_store::after_cancel;
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen};
 use outport_store::finish_send::{End, Finished, Receipt, Report};
 use outport_store::stage::Entering;
@@ -64,7 +65,7 @@ pub async fn run(
     };
     note_refusal(engine, &report);
     crash_point::reached(Point::BeforeFinish);
-    record(engine, report, held).await;
+    record(engine, Arc::new(report), held).await;
     crash_point::reached(Point::AfterFinish);
 }
 
@@ -223,11 +224,12 @@ fn log_end(engine: &Engine, endpoint: &EndpointRow, send: &ClaimedSend, end: &En
 /// Records the end, for as long as the lease is ours: the writer waits while the database is away. The write is fenced,
 /// and one that was recorded before its answer was lost is answered again. Given up, the lease runs out and the next
 /// attempt looks first.
-async fn record(engine: &Engine, report: Report, held: &Held) {
+async fn record(engine: &Engine, report: Arc<Report>, held: &Held) {
     let delivery = report.delivery_id;
     let recorded = tokio::select! {
-        recorded = engine.writer.finish(report, rand::random()) => recorded,
-        () = held.expired() => Ok(Finished::LeaseLost),
+        recorded = engine.writer.finish(report.clone(), rand::random()) => recorded,
+        // By a cancel, perhaps, that a heartbeat told before the end came.
+        () = held.expired() => after_cancel::record(&engine.store, &report).await.map(|_| Finished::LeaseLost),
     };
     match recorded {
         Ok(Finished::Recorded { .. }) => return,
@@ -247,6 +249,16 @@ struct LeaseFence<'a> {
     engine: &'a Engine,
     send: &'a ClaimedSend,
     held: &'a Held,
+}
+
+impl LeaseFence<'_> {
+    /// A cancelled delivery has no heir: its temp file may go. When in doubt somebody took over, and may need it.
+    async fn why_lost(&self) -> Stop {
+        match after_cancel::is_cancelled(&self.engine.store, self.send.delivery_id, self.send.lease).await {
+            Ok(true) => Stop::Cancelled,
+            _ => Stop::LeaseLost,
+        }
+    }
 }
 
 #[async_trait]
@@ -274,7 +286,7 @@ impl Fence for LeaseFence<'_> {
         match entered {
             // The answer may have taken long.
             Ok(true) => self.check(),
-            Ok(false) => Err(Stop::LeaseLost),
+            Ok(false) => Err(self.why_lost().await),
             Err(error) => {
                 // Without the database's word nothing is renamed: the attempt is abandoned and begins anew.
                 tracing::warn!(delivery = %delivery_id, code = error.fault().code.name, "{error}");

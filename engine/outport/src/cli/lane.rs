@@ -1,0 +1,74 @@
+//! Why a lane takes nothing now, in words, each with the command that changes it.
+
+use outport_store::list::endpoints::EndpointView;
+
+use crate::output::time;
+
+/// `identity until an operator acts`; `-` without a block.
+pub fn blocked(reason: Option<&str>, until: Option<i64>) -> String {
+    match (reason, until) {
+        (None, _) => "-".into(),
+        (Some(reason), Some(until)) => format!("{reason} until {}", time(until)),
+        (Some(reason), None) => format!("{reason} until an operator acts"),
+    }
+}
+
+/// The same with a pause or suspension in front.
+pub fn standstill(e: &EndpointView) -> String {
+    let mut words = Vec::new();
+    if !e.enabled {
+        words.push("disabled".to_owned());
+    }
+    if let Some(by) = &e.paused_by {
+        words.push(format!("paused by {by}"));
+    }
+    if e.suspended_at.is_some() {
+        words.push("suspended".to_owned());
+    }
+    if e.blocked_reason.is_some() || words.is_empty() {
+        words.push(blocked(e.blocked_reason.as_deref(), e.blocked_until));
+    }
+    words.join(", ")
+}
+
+/// Everything that keeps the lane from taking work; empty: it is open.
+pub fn obstacles(e: &EndpointView) -> Vec<String> {
+    let mut all = Vec::new();
+    if !e.enabled {
+        all.push("it is turned off by the definitions (enabled = false)".to_owned());
+    }
+    if let (Some(by), Some(at)) = (&e.paused_by, e.paused_at) {
+        let why = e.pause_reason.as_deref().unwrap_or_default();
+        all.push(format!("paused by {by} since {}: {why} (`{}`)", time(at), resume(&e.name)));
+    }
+    if let Some(at) = e.suspended_at {
+        all.push(format!("suspended since {}, after long failure (`{}`)", time(at), resume(&e.name)));
+    }
+    if let Some(reason) = e.blocked_reason.as_deref() {
+        let act = match (reason, &e.seen_identity) {
+            ("identity", Some(seen)) => {
+                format!("; the server shows {seen} (`{}`)", accept_key(&e.name, Some(seen)))
+            }
+            ("credential" | "settings" | "identity", _) => format!(" (`{}`)", retry(&e.name)),
+            _ => String::new(),
+        };
+        all.push(format!("blocked: {}{act}", blocked(Some(reason), e.blocked_until)));
+    }
+    all
+}
+
+/// The command that ends a pause or a suspension.
+pub fn resume(endpoint: &str) -> String {
+    format!("outport endpoint resume {endpoint} --reason ...")
+}
+
+/// The command that lifts a block.
+pub fn retry(endpoint: &str) -> String {
+    format!("outport endpoint retry {endpoint}")
+}
+
+/// The command that accepts a host key.
+pub fn accept_key(endpoint: &str, seen: Option<&str>) -> String {
+    let seen = seen.unwrap_or("SHA256:...");
+    format!("outport endpoint accept-key {endpoint} --fingerprint {seen} --reason ...")
+}
