@@ -1,7 +1,7 @@
 //! Large ledgers in seconds: copies of one delivery that the product itself has dispatched, by one statement a table.
 
-use anyhow::{Context, Result};
-use sea_orm::{DatabaseConnection, DbBackend};
+use anyhow::{Context, Result, ensure};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, TransactionTrait};
 
 use crate::world;
 
@@ -69,31 +69,37 @@ pub async fn load(connection: &DatabaseConnection, copies: &Copies<'_>) -> Resul
     let d = dialect(connection, copies.count);
     let (file, delivery) = (d.id('1', copies.batch), d.id('2', copies.batch));
     let (numbers, now, batch) = (&d.numbers, d.now, copies.batch);
-    // One model for each subscription: the oldest delivery it has. `k` counts them from 0.
-    let models = format!(
-        "(SELECT d.*, row_number() OVER (ORDER BY s.code) - 1 AS k, count(*) OVER () AS of \
-          FROM delivery d JOIN subscription s ON s.id = d.subscription_id \
-          WHERE s.code {} AND d.id = (SELECT o.id FROM delivery o WHERE o.subscription_id = s.id ORDER BY o.id LIMIT 1)) AS m",
-        copies.subscriptions
+    // One model for each subscription: the first delivery it has. `k` counts them from 0.
+    let subscriptions = copies.subscriptions;
+    let models: i64 = world::value(
+        connection,
+        &format!("SELECT count(*) AS n FROM subscription s WHERE s.code {subscriptions}"),
+    )
+    .await?;
+    ensure!(models > 0, "no subscription is {subscriptions}");
+    let with = format!(
+        "WITH m AS MATERIALIZED (SELECT d.*, row_number() OVER (ORDER BY s.code) - 1 AS k \
+          FROM subscription s JOIN delivery d ON d.subscription_id = s.id \
+          WHERE s.code {subscriptions} AND d.file_id = (SELECT f.id FROM file f WHERE f.key LIKE 'model%'))"
     );
-    let models = format!("{models} ON m.k = s.n % m.of");
+    let models = format!("m ON m.k = s.n % {models}");
     let (state, settled, attempts) = match copies.standing {
         Standing::Due => ("queued", "NULL", 0),
         Standing::Delivered => ("delivered", d.now, 1),
     };
     let mut statements = vec![
         format!(
-            "INSERT INTO file (id, bucket, key, version, size_bytes, event_at, arrived_at, file_group_id, state) \
+            "{with} INSERT INTO file (id, bucket, key, version, size_bytes, event_at, arrived_at, file_group_id, state) \
              SELECT {file}, f.bucket, '{batch}-' || s.n, f.version, f.size_bytes, 1, {now}, f.file_group_id, 'routed' \
              FROM {numbers} JOIN {models} JOIN file f ON f.id = m.file_id"
         ),
         format!(
-            "INSERT INTO artifact (id, file_id, role, bucket, key, size_bytes, sha256, created_at) \
+            "{with} INSERT INTO artifact (id, file_id, role, bucket, key, size_bytes, sha256, created_at) \
              SELECT {file}, {file}, 'original', a.bucket, a.key, a.size_bytes, a.sha256, {now} \
              FROM {numbers} JOIN {models} JOIN artifact a ON a.id = m.artifact_id"
         ),
         format!(
-            "INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, artifact_id, origin, state, \
+            "{with} INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, artifact_id, origin, state, \
              attempts, charged, max_attempts, deadline_at, remote_name, snapshot, created_at, settled_at) \
              SELECT {delivery}, {file}, m.subscription_id, m.subscriber_id, m.endpoint_id, {file}, 'arrival', '{state}', \
              {attempts}, {attempts}, m.max_attempts, m.deadline_at, '{batch}-' || s.n, m.snapshot, {now}, {settled} \
@@ -103,7 +109,7 @@ pub async fn load(connection: &DatabaseConnection, copies: &Copies<'_>) -> Resul
     match copies.standing {
         Standing::Due => {
             statements.push(format!(
-                "INSERT INTO send_job (delivery_id, endpoint_id, due_at) SELECT {delivery}, m.endpoint_id, {now} \
+                "{with} INSERT INTO send_job (delivery_id, endpoint_id, due_at) SELECT {delivery}, m.endpoint_id, {now} \
                  FROM {numbers} JOIN {models}"
             ));
             statements.push(format!(
@@ -113,16 +119,21 @@ pub async fn load(connection: &DatabaseConnection, copies: &Copies<'_>) -> Resul
             ));
         }
         Standing::Delivered => statements.push(format!(
-            "INSERT INTO attempt (delivery_id, n, lease_id, worker_id, started_at, ended_at, stage, outcome, bytes_sent, \
+            "{with} INSERT INTO attempt (delivery_id, n, lease_id, worker_id, started_at, ended_at, stage, outcome, bytes_sent, \
              remote_final, remote_size, sha256, peer_identity, confirmed_by, duration_ms) \
              SELECT {delivery}, 1, {delivery}, {delivery}, {now}, {now}, 'confirming', 'delivered', a.size_bytes, \
              '{batch}-' || s.n, a.size_bytes, a.sha256, 'SHA256:memory', 'reply', 5 \
              FROM {numbers} JOIN {models} JOIN artifact a ON a.id = m.artifact_id"
         )),
     }
-    let made = format!("loading {} deliveries", copies.count);
-    for statement in statements {
-        world::run(connection, &statement).await.with_context(|| made.clone())?;
+    let loading = || format!("loading {} deliveries", copies.count);
+    let transaction = connection.begin().await.with_context(loading)?;
+    if d.postgres {
+        // Copies of rows whose foreign keys hold need no check of theirs: half of the time.
+        statements.insert(0, "SET LOCAL session_replication_role = replica".into());
     }
-    Ok(())
+    for statement in statements {
+        transaction.execute_unprepared(&statement).await.with_context(loading)?;
+    }
+    transaction.commit().await.with_context(loading)
 }

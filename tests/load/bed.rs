@@ -9,9 +9,13 @@ use outport_tests::servers::postgres::Database;
 use sea_orm::DatabaseConnection;
 use tempfile::TempDir;
 
+use crate::backlog::{Copies, Standing, load};
 use crate::cost::{Cost, Meter};
 use crate::options::Kind;
 use crate::world;
+
+/// Deliveries of a ledger that has worked before.
+pub const PAST: u64 = 10_000;
 
 /// Gone with the value.
 pub struct Bed {
@@ -46,6 +50,16 @@ impl Bed {
         store.migrate().await?;
         let raw = invariants::connect(&url).await?;
         Ok(Self { store, raw, timing: Timing::default(), _keep: keep })
+    }
+
+    /// The same after [`PAST`] deliveries. In an empty table a reading of all rows is the best plan; PostgreSQL keeps it
+    /// for a prepared statement until the table is analyzed again, and a run of seconds would measure that.
+    pub async fn with_past(kind: Kind, healthy: u32, dead: bool) -> Result<Self> {
+        let bed = Self::with_partners(kind, healthy, dead).await?;
+        let past =
+            Copies { batch: 800, count: PAST, subscriptions: "LIKE 'p%'", standing: Standing::Delivered };
+        load(&bed.raw, &past).await?;
+        Ok(bed)
     }
 
     /// One with `healthy` partners (and a dead one) whose logins have worked, and one file dispatched to all of them: what

@@ -143,7 +143,7 @@ impl<'a> Courier<'a> {
                 Limits { lanes: LANES_PER_CLAIM, deliveries: free, per_lane: (self.places * 3 / 4).max(1) };
             let claim = claim_sends::claim(&self.bed.store, self.worker, limits, &self.bed.timing).await?;
             if claim.sends.is_empty() {
-                self.wait_for_work().await?;
+                self.wait_for_work(count).await?;
                 continue;
             }
             claims += 1;
@@ -174,15 +174,16 @@ impl<'a> Courier<'a> {
         })
     }
 
-    /// As the pacemaker: a bell, five milliseconds for more of them, one question.
-    async fn wait_for_work(&self) -> Result<()> {
+    /// As the pacemaker: a bell or the time of a full lane, five milliseconds for more bells, one question. Ends when
+    /// there is work, or when all `count` are done.
+    async fn wait_for_work(&self, count: u64) -> Result<()> {
         loop {
-            let poll = tokio::time::timeout(self.bed.timing.lane_full, self.shared.ask.notified()).await;
-            if poll.is_ok() {
+            let bell = self.shared.ask.notified();
+            if tokio::time::timeout(self.bed.timing.lane_full, bell).await.is_ok() {
                 tokio::time::sleep(COALESCE).await;
             }
-            // After an attempt without a claim in between: the caller looks whether all is done.
-            if next_work(&self.bed.store).await?.send_is_due() || poll.is_ok() {
+            let all_done = self.shared.delivered.load(Ordering::Relaxed) >= count;
+            if all_done || self.shared.broken().is_some() || next_work(&self.bed.store).await?.send_is_due() {
                 return Ok(());
             }
         }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::backlog::{Copies, Standing, load};
-use crate::bed::Bed;
+use crate::bed::{Bed, PAST};
 use crate::cost::Cost;
 use crate::courier::{Courier, Pace, Partners};
 use crate::ledger;
@@ -72,10 +72,7 @@ pub fn measure(options: &Options, table: &mut Table) -> Result<()> {
     block_on(async {
         let mut tracks = Vec::new();
         for kind in options.databases() {
-            tracks.push((
-                kind,
-                Track::new(Bed::with_partners(kind, options.lanes, false).await?, options.lanes),
-            ));
+            tracks.push((kind, Track::new(Bed::with_past(kind, options.lanes, false).await?, options.lanes)));
         }
         for _ in 0..options.rounds {
             for (_, track) in &mut tracks {
@@ -83,7 +80,7 @@ pub fn measure(options: &Options, table: &mut Table) -> Result<()> {
             }
         }
         for (kind, track) in tracks {
-            ledger::check(&track.bed, &track.partners, 0).await?;
+            ledger::check(&track.bed, &track.partners, PAST).await?;
             table.add(Line {
                 what: format!("full deliveries, {} lanes, {} places", options.lanes, options.places),
                 database: kind.to_string(),

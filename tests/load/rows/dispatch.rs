@@ -28,7 +28,8 @@ pub fn measure(options: &Options, table: &mut Table) -> Result<()> {
 }
 
 async fn on(kind: Kind, options: &Options, table: &mut Table) -> Result<()> {
-    let bed = Bed::with_partners(kind, SUBSCRIPTIONS, false).await?;
+    let bed = Bed::with_past(kind, SUBSCRIPTIONS, false).await?;
+    bed.settle().await?;
     let mut rates = [Vec::new(), Vec::new()];
     let mut costs = [Cost::default(); 2];
     let mut statements = 0.0;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::deliveries::Track;
 use crate::backlog::{Copies, Standing, load};
-use crate::bed::Bed;
+use crate::bed::{Bed, PAST};
 use crate::ledger;
 use crate::options::Options;
 use crate::statistics::{listed, median};
@@ -17,8 +17,8 @@ const STUCK_BATCH: u32 = 900;
 pub fn measure(options: &Options, table: &mut Table) -> Result<()> {
     for kind in options.databases() {
         block_on(async {
-            let mut without = Track::new(Bed::with_partners(kind, options.lanes, true).await?, options.lanes);
-            let mut with = Track::new(Bed::with_partners(kind, options.lanes, true).await?, options.lanes);
+            let mut without = Track::new(Bed::with_past(kind, options.lanes, true).await?, options.lanes);
+            let mut with = Track::new(Bed::with_past(kind, options.lanes, true).await?, options.lanes);
             for track in [&mut without, &mut with] {
                 // A breaker that tries the dead partner once a second instead of every 15 minutes: harder than real.
                 track.bed.timing.breaker = std::time::Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub fn measure(options: &Options, table: &mut Table) -> Result<()> {
                 with.round(options).await?;
             }
             for track in [&without, &with] {
-                ledger::check(&track.bed, &track.partners, 0).await?;
+                ledger::check(&track.bed, &track.partners, PAST).await?;
             }
             let ratios: Vec<f64> = with.rates().iter().zip(without.rates()).map(|(a, b)| a / b).collect();
             table.add(Line {
