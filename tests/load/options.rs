@@ -14,7 +14,7 @@ pub struct Options {
     /// Databases to measure on; both when none is named
     #[arg(long, value_enum, value_delimiter = ',')]
     on: Vec<Kind>,
-    /// Small sizes and one round: shows that everything works and where the numbers about are
+    /// Small sizes and one round, whatever else is said: shows that everything works and about where the numbers are
     #[arg(long)]
     quick: bool,
     /// Alternating rounds; medians are shown
