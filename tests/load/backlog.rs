@@ -109,7 +109,8 @@ pub async fn load(connection: &DatabaseConnection, copies: &Copies<'_>) -> Resul
     match copies.standing {
         Standing::Due => {
             statements.push(format!(
-                "{with} INSERT INTO send_job (delivery_id, endpoint_id, due_at) SELECT {delivery}, m.endpoint_id, {now} \
+                "{with} INSERT INTO send_job (delivery_id, endpoint_id, remote_name, due_at) \
+                 SELECT {delivery}, m.endpoint_id, '{batch}-' || s.n, {now} \
                  FROM {numbers} JOIN {models}"
             ));
             statements.push(format!(

@@ -244,7 +244,7 @@ async fn attempt(shared: &Shared, endpoint: &EndpointRow, connections: u32, send
         possible_duplicate: false,
         end,
     };
-    match shared.writes.finish(&report).await {
+    match shared.writes.finish(report).await {
         Ok(Finished::Recorded { .. }) if delivered => {
             shared.delivered.fetch_add(1, Ordering::Relaxed);
         }
@@ -289,7 +289,7 @@ impl Fence for LeaseFence<'_> {
                 .as_ref()
                 .map(|seen| FinalSeen { size_bytes: seen.size_bytes, mtime_s: seen.mtime_s }),
         };
-        match self.writes.enter_renaming(self.send.delivery_id, self.send.lease, &row).await {
+        match self.writes.enter_renaming(self.send.delivery_id, self.send.lease, row).await {
             Ok(true) => Ok(()),
             _ => Err(Stop::LeaseLost),
         }

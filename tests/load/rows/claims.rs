@@ -91,7 +91,7 @@ impl Side {
         ensure!(!claim.sends.is_empty(), "a claim got nothing");
         let writes = Writes::new(&self.bed.store, &self.bed.timing);
         for send in &claim.sends {
-            writes.finish(&delivered(send)).await?;
+            writes.finish(delivered(send)).await?;
         }
         Ok(())
     }
