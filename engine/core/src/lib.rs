@@ -10,6 +10,7 @@ pub mod key;
 pub mod lane;
 pub mod pattern;
 pub mod remote_name;
+pub mod replay;
 pub mod retry;
 pub mod route;
 pub mod settings;
