@@ -124,7 +124,7 @@ pub async fn finish(
     };
     let delivery = tx
         .row(
-            "SELECT state, charged, attempts, max_attempts, deadline_at, fault_code, possible_duplicate \
+            "SELECT state, charged, attempts, max_attempts, deadline_at, fault_code, possible_duplicate, replay_id \
              FROM delivery WHERE id = $1 {lock}",
             args![id],
         )
@@ -161,6 +161,9 @@ pub async fn finish(
     };
     end_attempt(&tx, report, &verdict).await?;
     update_delivery(&tx, report, &verdict, state).await?;
+    if state == DeliveryState::Delivered {
+        crate::replay::resolve::sources(&tx, report.delivery_id, &delivery).await?;
+    }
     if let Some(lane) = &changed_lane {
         note_block(&tx, report.endpoint_id, lane).await?;
     }

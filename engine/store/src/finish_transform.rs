@@ -87,12 +87,20 @@ pub async fn succeed(
         let delivery: DeliveryId = id(&row, "id", doing)?;
         let endpoint: EndpointId = id(&row, "endpoint_id", doing)?;
         let due = crate::enqueue::first_due(get(&row, "now", doing)?, get(&row, "priority", doing)?);
-        let next = DeliveryState::Waiting.step(DeliveryEvent::TransformSucceeded)?;
+        let mut next = DeliveryState::Waiting.step(DeliveryEvent::TransformSucceeded)?;
+        // Its replay is paused: what could be sent from now on is held.
+        let parked = get(&row, "parked", doing)?;
+        if parked {
+            next = next.step(DeliveryEvent::Hold)?;
+        }
         tx.exec(
             "UPDATE delivery SET state = $2, artifact_id = $3 WHERE id = $1",
             args![delivery.uuid(), next.as_str(), artifact],
         )
         .await?;
+        if parked {
+            continue;
+        }
         tx.exec(
             "INSERT INTO send_job (delivery_id, endpoint_id, due_at) VALUES ($1, $2, $3)",
             args![delivery.uuid(), endpoint.uuid(), due],
@@ -194,7 +202,9 @@ async fn settle(
 
 async fn waiting(tx: &Tx, transform: TransformId) -> Result<Vec<QueryResult>, StoreError> {
     tx.rows(
-        "SELECT id, endpoint_id, priority, {now} AS now FROM delivery \
+        "SELECT id, endpoint_id, priority, {now} AS now, \
+           EXISTS (SELECT 1 FROM replay r WHERE r.id = delivery.replay_id AND r.state = 'paused') AS parked \
+         FROM delivery \
          WHERE transform_id = $1 AND state = 'waiting' ORDER BY id {lock}",
         args![transform.uuid()],
     )

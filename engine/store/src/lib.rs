@@ -18,6 +18,7 @@ pub mod hold;
 pub mod lanes;
 pub mod list;
 pub mod next_work;
+pub mod replay;
 pub mod rescue;
 pub mod retry_lane;
 pub mod routes;

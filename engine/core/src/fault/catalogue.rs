@@ -228,6 +228,12 @@ codes! {
     NOT_FOUND = "usage.not_found", Config, Never,
         "no such thing is in the database",
         "the matching `list` command shows what there is";
+    REPLAY_NOTHING = "replay.nothing", Config, Never,
+        "the filter of a replay takes nothing that can be sent again",
+        "see what is there with `outport replay plan` and a wider filter";
+    REPLAY_KEY_TAKEN = "replay.key_taken", Config, Never,
+        "the idempotency key belongs to another replay",
+        "use another key, or repeat the command as it was said the first time";
     USAGE = "usage.invalid", Config, Never,
         "the command line cannot be understood",
         "see --help";

@@ -1,0 +1,226 @@
+//! One page of a replay, decided, and how it is written: many rows a statement.
+
+use std::collections::BTreeMap;
+
+use outport_core::delivery::DeliveryState;
+use outport_core::replay::{Pace, ReplayConfig, ReplayMode, Skip};
+use outport_core::replay::Filter;
+use outport_core::settings::RetryPolicy;
+use outport_core::state::FileState;
+use outport_core::timing::millis;
+use outport_core::{EndpointId, Millis, ReplayId};
+use sea_orm::Value;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::lanes;
+use crate::sql::{Tx, args};
+
+/// Rows of one statement: SQLite takes 32,766 arguments.
+const ROWS: usize = 250;
+
+/// A replay goes behind what arrives: its deliveries get no head start.
+pub(super) const PRIORITY: i16 = 4;
+
+/// What a page is chosen by.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub id: ReplayId,
+    pub mode: ReplayMode,
+    pub config: ReplayConfig,
+    pub filter: Filter,
+    pub started_at: Millis,
+    pub cursor: Option<Uuid>,
+}
+
+/// A delivery to be created.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub id: Uuid,
+    pub file: Uuid,
+    pub subscription: Uuid,
+    pub subscriber: Uuid,
+    pub endpoint: Uuid,
+    pub transform: Option<Uuid>,
+    /// `None`: it waits for its transform.
+    pub artifact: Option<Uuid>,
+    pub part: i32,
+    pub source: Option<Uuid>,
+    pub retry: RetryPolicy,
+    pub remote_name: String,
+    pub snapshot: serde_json::Value,
+    pub possible_duplicate: bool,
+}
+
+/// A transform to be created: the next generation of its file and spec.
+#[derive(Debug, Clone)]
+pub(super) struct NewTransform {
+    pub id: Uuid,
+    pub file: Uuid,
+    pub spec: Uuid,
+    pub generation: i32,
+}
+
+/// One subject: a delivery (redeliver) or a file (reprocess).
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub subject: Uuid,
+    /// For the plan: who, where, as what.
+    pub shown: Vec<Shown>,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    Create { drafts: Vec<Draft>, transforms: Vec<NewTransform>, note: Option<Note> },
+    Skip(Skip),
+}
+
+/// What a file's row and its history get when it is reprocessed.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    pub file: Uuid,
+    /// The file group that takes it now, where that is another one.
+    pub group: Option<Uuid>,
+    pub detail: serde_json::Value,
+}
+
+/// How a subject counts in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shown {
+    pub subscriber: String,
+    pub endpoint: String,
+    pub state: &'static str,
+    pub reason: Option<&'static str>,
+}
+
+/// A page.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The last id that was looked at; `None`: there was nothing any more.
+    pub cursor: Option<Uuid>,
+    pub items: Vec<Item>,
+}
+
+/// How many of a page became what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub created: u32,
+    pub skipped: u32,
+}
+
+/// Writes the page. Enqueue's lock order: send jobs first, lanes last and by id.
+pub(super) async fn write(
+    tx: &Tx,
+    replay: ReplayId,
+    actor: &str,
+    items: &[Item],
+    pace: Pace,
+) -> Result<Written, StoreError> {
+    let now = tx.now().await?;
+    let mut written = Written::default();
+    let (mut rows, mut transforms, mut deliveries, mut jobs) = (vec![], vec![], vec![], vec![]);
+    let mut history = vec![];
+    let mut wake: BTreeMap<Uuid, Millis> = BTreeMap::new();
+    for item in items {
+        let (delivery, skipped) = match &item.outcome {
+            Outcome::Skip(skip) => {
+                written.skipped += 1;
+                (None, Some(skip.to_string()))
+            }
+            Outcome::Create { drafts, transforms: new, note } => {
+                if let Some(note) = note {
+                    route(tx, note).await?;
+                    history.push(reprocessed(note, actor, now));
+                }
+                let due = pace.due(written.created);
+                written.created += 1;
+                transforms.extend(new.iter().map(|t| args![t.id, t.file, t.spec, t.generation, "pending", due, now]));
+                for draft in drafts {
+                    deliveries.push(delivery_row(replay, draft, due, now));
+                    if draft.artifact.is_some() {
+                        jobs.push(args![draft.id, draft.endpoint, due]);
+                        let lane = wake.entry(draft.endpoint).or_insert(due);
+                        *lane = due.min(*lane);
+                    }
+                }
+                (drafts.first().map(|draft| draft.id), None)
+            }
+        };
+        rows.push(args![replay.uuid(), item.subject, delivery, skipped]);
+    }
+    insert(tx, "replay_item (replay_id, subject_id, delivery_id, skipped)", rows).await?;
+    insert(tx, "transform (id, file_id, spec_id, generation, state, due_at, created_at)", transforms).await?;
+    insert(tx, DELIVERY, deliveries).await?;
+    insert(tx, "send_job (delivery_id, endpoint_id, due_at)", jobs).await?;
+    insert(tx, HISTORY, history).await?;
+    for (endpoint, due) in wake {
+        lanes::pull(tx, EndpointId::from_uuid(endpoint), due).await?;
+    }
+    Ok(written)
+}
+
+/// An unrouted file becomes routed here only.
+async fn route(tx: &Tx, note: &Note) -> Result<(), StoreError> {
+    let Some(group) = note.group else { return Ok(()) };
+    let state = FileState::Unrouted.reprocess()?;
+    tx.exec(
+        "UPDATE file SET state = $2, file_group_id = $3 WHERE id = $1",
+        args![note.file, state.as_str(), group],
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(super) const HISTORY: &str = "history (id, at, actor, subject_kind, subject_id, event, detail)";
+
+fn reprocessed(note: &Note, actor: &str, now: Millis) -> Vec<Value> {
+    args![Uuid::now_v7(), now, actor, "file", note.file, "reprocessed", note.detail.clone()]
+}
+
+const DELIVERY: &str = "delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, transform_id, \
+     artifact_id, part, origin, replay_id, source_id, state, priority, max_attempts, deadline_at, remote_name, \
+     snapshot, possible_duplicate, created_at)";
+
+fn delivery_row(replay: ReplayId, draft: &Draft, due: Millis, now: Millis) -> Vec<Value> {
+    let state = if draft.artifact.is_some() { DeliveryState::Queued } else { DeliveryState::Waiting };
+    args![
+        draft.id,
+        draft.file,
+        draft.subscription,
+        draft.subscriber,
+        draft.endpoint,
+        draft.transform,
+        draft.artifact,
+        draft.part,
+        "replay",
+        replay.uuid(),
+        draft.source,
+        state.as_str(),
+        PRIORITY,
+        i32::from(draft.retry.max_attempts),
+        due.saturating_add(millis(draft.retry.deadline.0)),
+        draft.remote_name.clone(),
+        draft.snapshot.clone(),
+        draft.possible_duplicate,
+        now,
+    ]
+}
+
+/// `INSERT INTO target VALUES (...), (...)`, as often as it takes.
+pub(super) async fn insert(tx: &Tx, target: &str, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
+    for rows in rows.chunks(ROWS) {
+        let mut n = 0;
+        let groups: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let group = crate::sql::list(n + 1, row.len());
+                n += row.len();
+                format!("({group})")
+            })
+            .collect();
+        let sql = format!("INSERT INTO {target} VALUES {}", groups.join(", "));
+        tx.exec(&sql, rows.iter().flatten().cloned().collect()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The runner's verb: one transaction of one replay.
+
+use outport_core::replay::{Pace, ReplayEvent, ReplayMode, ReplayState};
+use outport_core::ReplayId;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::batch::{self, Order, Written};
+use super::{chores, redeliver, reprocess, start};
+use crate::Store;
+use crate::enqueue::OutputExt;
+use crate::error::StoreError;
+use crate::row::{get, id, json as json_column, word};
+use crate::sql::{Tx, args};
+
+/// Subjects of one transaction.
+pub const PAGE: u32 = 200;
+
+/// What one transaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is nothing to do now: paused, over, or as far ahead of its rate as it may be.
+    Nothing,
+    /// Another process is at it.
+    Busy,
+    /// So many subjects were decided, and the cursor moved.
+    Page {
+        /// Sent again.
+        created: u32,
+        /// Not sent again, with a reason.
+        skipped: u32,
+    },
+    /// Everything is created.
+    Done,
+    /// So many deliveries were held, released or cancelled, as an operator wants it.
+    Chore(u32),
+}
+
+/// The replays that may have something to do. One statement over a partial index of few rows.
+pub async fn active(store: &Store) -> Result<Vec<ReplayId>, StoreError> {
+    let doing = "looking for replays";
+    let sql = "SELECT id FROM replay WHERE state = 'running' OR chore IS NOT NULL ORDER BY id";
+    store.read(doing, sql, vec![]).await?.iter().map(|row| id(row, "id", doing)).collect()
+}
+
+/// Does the next transaction of a replay; `page` subjects at most.
+pub async fn step(
+    store: &Store,
+    replay: ReplayId,
+    page: u32,
+    output_ext: OutputExt,
+) -> Result<Step, StoreError> {
+    let tx = store.begin("creating deliveries of a replay").await?;
+    // One page at a time, of all replays: two that choose the same delivery must see each other's work.
+    if tx.row("SELECT name FROM duty WHERE name = 'replay' {skip_locked}", args![]).await?.is_none() {
+        tx.rollback().await?;
+        return Ok(Step::Busy);
+    }
+    let sql = "SELECT mode, config, filter, started_at, cursor, state, chore, per_minute, next_due_at, requested_by \
+               FROM replay WHERE id = $1 {lock}";
+    let Some(row) = tx.row(sql, args![replay.uuid()]).await? else {
+        tx.rollback().await?;
+        return Ok(Step::Nothing);
+    };
+    let doing = tx.doing();
+    let per_minute: Option<i32> = get(&row, "per_minute", doing)?;
+    let now = tx.now().await?;
+    let pace = Pace::new(per_minute.and_then(|rate| u32::try_from(rate).ok()), get(&row, "next_due_at", doing)?, now);
+    let chore: Option<String> = get(&row, "chore", doing)?;
+    if let Some(chore) = chore {
+        let done = chores::some(&tx, replay, chores::Chore::parse(&chore, doing)?, pace).await?;
+        tx.commit().await?;
+        return Ok(if done == 0 { Step::Nothing } else { Step::Chore(done) });
+    }
+    let state: ReplayState = word(&row, "state", doing)?;
+    let slots = pace.slots(now, page);
+    if state != ReplayState::Running || slots == 0 {
+        tx.rollback().await?;
+        return Ok(Step::Nothing);
+    }
+    let order = Order {
+        id: replay,
+        mode: word(&row, "mode", doing)?,
+        config: word(&row, "config", doing)?,
+        filter: json_column(&row, "filter", doing)?,
+        started_at: get(&row, "started_at", doing)?,
+        cursor: get(&row, "cursor", doing)?,
+    };
+    let batch = match order.mode {
+        ReplayMode::Redeliver => redeliver::page(&tx, &order, slots).await?,
+        ReplayMode::Reprocess => reprocess::page(&tx, &order, slots, output_ext).await?,
+    };
+    let Some(cursor) = batch.cursor else {
+        finish(&tx, replay, state).await?;
+        tx.commit().await?;
+        return Ok(Step::Done);
+    };
+    let actor: String = get(&row, "requested_by", doing)?;
+    let written = batch::write(&tx, replay, &actor, &batch.items, pace).await?;
+    advance(&tx, replay, cursor, written, pace).await?;
+    tx.commit().await?;
+    Ok(Step::Page { created: written.created, skipped: written.skipped })
+}
+
+/// The cursor moves in the transaction that creates: after a crash the next page begins where this one ended.
+async fn advance(
+    tx: &Tx,
+    replay: ReplayId,
+    cursor: Uuid,
+    written: Written,
+    pace: Pace,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "UPDATE replay SET cursor = $2, created = created + $3, skipped = skipped + $4, next_due_at = $5 WHERE id = $1",
+        args![
+            replay.uuid(),
+            cursor,
+            i32::try_from(written.created).unwrap_or(i32::MAX),
+            i32::try_from(written.skipped).unwrap_or(i32::MAX),
+            pace.due(written.created)
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+async fn finish(tx: &Tx, replay: ReplayId, state: ReplayState) -> Result<(), StoreError> {
+    let next = state.step(ReplayEvent::Exhausted, true)?;
+    let row = tx
+        .row(
+            "UPDATE replay SET state = $2, ended_at = {now} WHERE id = $1 RETURNING created, skipped",
+            args![replay.uuid(), next.as_str()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let (created, skipped): (i32, i32) = (get(&row, "created", tx.doing())?, get(&row, "skipped", tx.doing())?);
+    let detail = json!({ "created": created, "skipped": skipped });
+    start::note(tx, replay.uuid(), "engine", "done", detail).await
+}
