@@ -9,6 +9,7 @@ pub mod id;
 pub mod key;
 pub mod lane;
 pub mod pattern;
+pub mod reason;
 pub mod remote_name;
 pub mod replay;
 pub mod retry;
@@ -26,6 +27,7 @@ pub use id::{
 };
 pub use key::ObjectKey;
 pub use pattern::{Captures, KeyPattern};
+pub use reason::Reason;
 pub use remote_name::RemoteName;
 pub use timing::{Millis, Timing};
 pub use version::FileVersion;

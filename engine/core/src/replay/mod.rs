@@ -14,8 +14,8 @@ pub use when::{Moment, When};
 
 use crate::state::{Illegal, words};
 
-/// The longest reason of an operator's act, in characters.
-pub const MAX_REASON_CHARS: usize = 255;
+/// The longest idempotency key, in characters.
+pub const MAX_KEY_CHARS: usize = 255;
 
 /// The most that a rate limit may ask for: one a millisecond.
 pub const MAX_PER_MINUTE: u32 = 60_000;

@@ -4,6 +4,7 @@ mod ad_hoc;
 mod apply;
 mod config_check;
 mod read;
+mod replay;
 mod retry;
 mod up;
 
@@ -93,6 +94,9 @@ enum Command {
     /// Who gets what
     #[command(subcommand)]
     Subscription(NamedCommand),
+    /// Send again what was delivered or given up, by one reviewed command
+    #[command(subcommand)]
+    Replay(replay::ReplayCommand),
     /// Bring the database's schema up to this version
     Migrate,
     /// The configuration in force
@@ -314,6 +318,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
         Command::Endpoint(EndpointCommand::Retry { name }) => retry::endpoint(&load()?.0, &name).await?,
         Command::Subscription(command) => read::subscriptions(&load()?.0, command).await?,
+        Command::Replay(command) => {
+            let arguments = replay::parse(command)?;
+            replay::run(&load()?.0, arguments).await?;
+        }
         Command::Migrate => up::migrate(&load()?.0).await?,
         Command::Config(ConfigCommand::Check { shape }) => config_check::run(&load()?.1, shape.format())?,
     }

@@ -1,7 +1,8 @@
-//! Slow duties: lanes are derived again from their jobs, a changed secret lifts a credential block, and stored objects
-//! that belong to no file go.
+//! Slow duties: lanes are derived again from their jobs, a changed secret lifts a credential block, stored objects
+//! that belong to no file go, and replays are carried out.
 
 mod garbage;
+mod replays;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,11 @@ use crate::engine::Engine;
 use crate::secrets;
 
 pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
+    let (ended, ()) = tokio::join!(repair(engine.clone()), replays::run(engine));
+    ended
+}
+
+async fn repair(engine: Arc<Engine>) -> Result<(), Fault> {
     let mut collected_at = Instant::now();
     let mut seen = Seen::new();
     while !engine.is_stopping() {
