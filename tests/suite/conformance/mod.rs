@@ -8,6 +8,7 @@ mod fencing;
 mod finish;
 mod hold;
 mod lost_wake_up;
+mod replay;
 mod transforms;
 mod world;
 
