@@ -66,10 +66,12 @@ fn what_is_not_there_is_exit_1_with_a_hint() {
     ] {
         refused(&site.run(arguments), 1, "usage.not_found", "list");
     }
-    let nothing = ["replay", "start", "--redeliver", "--state", "failed", "--reason", "w", "--idempotency-key", "k"];
+    let nothing =
+        ["replay", "start", "--redeliver", "--state", "failed", "--reason", "w", "--idempotency-key", "k"];
     refused(&site.run(&nothing), 1, "replay.nothing", "outport replay plan");
     assert_eq!(site.json(&["replay", "list"]), serde_json::json!([]));
-    let plan = site.run(&["replay", "plan", "--redeliver", "--since", "2h", "--until", "2030-01-01T00:00:00+01:00"]);
+    let plan =
+        site.run(&["replay", "plan", "--redeliver", "--since", "2h", "--until", "2030-01-01T00:00:00+01:00"]);
     assert_eq!(plan.code, Some(0), "{}", plan.stderr);
     assert!(plan.stdout.contains("--until 2029-12-31T23:00:00Z"), "{}", plan.stdout);
     let since = plan.stdout.split("--since ").nth(1).unwrap().split(' ').next().unwrap();
@@ -84,14 +86,22 @@ fn one_reviewed_command_sends_again_what_failed() {
     let up = site.up();
     site.upload("a.txt", "content");
     let failed = site.settled("a.txt", 1);
-    assert_eq!((&failed[0]["state"], &failed[0]["fault_code"]), (&"failed".into(), &"remote.no_such_folder".into()));
+    assert_eq!(
+        (&failed[0]["state"], &failed[0]["fault_code"]),
+        (&"failed".into(), &"remote.no_such_folder".into())
+    );
     std::fs::rename(site.folder().join("partner/elsewhere"), site.inbox()).unwrap();
 
-    let filter = ["--redeliver", "--endpoint", "acme/sftp", "--fault", "remote.no_such_folder", "--since", "1h"];
+    let filter =
+        ["--redeliver", "--endpoint", "acme/sftp", "--fault", "remote.no_such_folder", "--since", "1h"];
     let plan = site.run(&[&["replay", "plan"], &filter[..]].concat());
     assert_eq!(plan.code, Some(0), "{}", plan.stderr);
     assert!(plan.stdout.contains("would be sent     1 deliveries"), "{}", plan.stdout);
-    assert!(plan.stderr.contains("outport replay start --redeliver --endpoint acme/sftp --since 20"), "{}", plan.stderr);
+    assert!(
+        plan.stderr.contains("outport replay start --redeliver --endpoint acme/sftp --since 20"),
+        "{}",
+        plan.stderr
+    );
     assert!(site.arrived().is_empty(), "a plan sends nothing");
 
     let signed = ["--reason", "the folder was missing", "--idempotency-key", "INC-1"];
@@ -116,7 +126,17 @@ fn one_reviewed_command_sends_again_what_failed() {
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert!(again.stderr.contains("was started before"), "{}", again.stderr);
     assert!(again.stdout.contains(status["id"].as_str().unwrap()), "{}", again.stdout);
-    let other = ["replay", "start", "--redeliver", "--state", "delivered", "--reason", "w", "--idempotency-key", "INC-1"];
+    let other = [
+        "replay",
+        "start",
+        "--redeliver",
+        "--state",
+        "delivered",
+        "--reason",
+        "w",
+        "--idempotency-key",
+        "INC-1",
+    ];
     refused(&site.run(&other), 1, "replay.key_taken", "another key");
     let over = site.run(&["replay", "cancel", status["id"].as_str().unwrap(), "--reason", "w"]);
     refused(&over, 2, "usage.invalid", "present state");

@@ -71,8 +71,11 @@ impl Filter {
             );
         }
         if let Some(fault) = self.fault.iter().find(|fault| Code::by_name(fault).is_none()) {
-            return usage(format!("there is no fault code {fault:?}"), "docs/ERRORS.md lists them, and \
-                `outport delivery list --json` shows those of your deliveries");
+            return usage(
+                format!("there is no fault code {fault:?}"),
+                "docs/ERRORS.md lists them, and \
+                `outport delivery list --json` shows those of your deliveries",
+            );
         }
         if !self.fault.is_empty() && self.state.iter().any(|state| state.delivery_state().is_none()) {
             return usage(
@@ -81,7 +84,10 @@ impl Filter {
             );
         }
         if self.id.len() > MAX_IDS {
-            return usage(format!("{} ids are given, the most is {MAX_IDS}", self.id.len()), "use the other filters");
+            return usage(
+                format!("{} ids are given, the most is {MAX_IDS}", self.id.len()),
+                "use the other filters",
+            );
         }
         for id in &self.id {
             let problem = match mode {
@@ -93,10 +99,9 @@ impl Filter {
             }
         }
         match (&self.since, &self.until) {
-            (Some(since), Some(until)) if since.at >= until.at => usage(
-                format!("--since {since} is not before --until {until}"),
-                "exchange them",
-            ),
+            (Some(since), Some(until)) if since.at >= until.at => {
+                usage(format!("--since {since} is not before --until {until}"), "exchange them")
+            }
             _ => Ok(()),
         }
     }
@@ -127,7 +132,8 @@ impl Filter {
     /// Option and value, one for each value, times as absolute UTC: what is shown, and what a shell may repeat.
     pub fn options(&self) -> Vec<(&'static str, String)> {
         let mut options = Vec::new();
-        let mut add = |name, values: &[String]| options.extend(values.iter().map(|value| (name, value.clone())));
+        let mut add =
+            |name, values: &[String]| options.extend(values.iter().map(|value| (name, value.clone())));
         add("--state", &self.state.iter().map(ToString::to_string).collect::<Vec<_>>());
         add("--subscriber", &self.subscriber);
         add("--endpoint", &self.endpoint);
@@ -280,10 +286,8 @@ mod tests {
         let json = serde_json::to_value(&filter).unwrap();
         assert_eq!(json["name"], "in/*.csv");
         assert_eq!(serde_json::from_value::<Filter>(json).unwrap(), filter);
-        let later = Filter {
-            since: Some("2h".parse::<When>().unwrap().moment(1_000_000_060_000)),
-            ..filter.clone()
-        };
+        let later =
+            Filter { since: Some("2h".parse::<When>().unwrap().moment(1_000_000_060_000)), ..filter.clone() };
         assert!(filter != later && filter.is_same(&later));
         assert!(!filter.is_same(&Filter { since: None, ..filter.clone() }));
         assert!(!filter.is_same(&Filter { name: None, ..filter.clone() }));

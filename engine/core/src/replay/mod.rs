@@ -105,7 +105,11 @@ mod tests {
         let table = [
             (S::Running, [Some(S::Paused), None, Some(S::Cancelled), Some(S::Done)], [None; 4]),
             (S::Paused, [None, Some(S::Running), Some(S::Cancelled), None], [None; 4]),
-            (S::Done, [Some(S::Paused), None, Some(S::Cancelled), None], [Some(None), None, Some(None), None]),
+            (
+                S::Done,
+                [Some(S::Paused), None, Some(S::Cancelled), None],
+                [Some(None), None, Some(None), None],
+            ),
             (S::Cancelled, [None; 4], [None; 4]),
         ];
         assert_eq!(table.len(), S::ALL.len());
@@ -113,7 +117,11 @@ mod tests {
             for (n, event) in events.into_iter().enumerate() {
                 assert_eq!(state.step(event, true).ok(), open[n], "{state} + {event:?}, open");
                 // The same, but where the table says otherwise.
-                assert_eq!(state.step(event, false).ok(), settled[n].unwrap_or(open[n]), "{state} + {event:?}");
+                assert_eq!(
+                    state.step(event, false).ok(),
+                    settled[n].unwrap_or(open[n]),
+                    "{state} + {event:?}"
+                );
             }
         }
     }

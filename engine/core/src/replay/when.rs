@@ -85,10 +85,13 @@ impl FromStr for When {
         };
         match at {
             Ok(at) => Ok(Self { given, meant: Meant::At(at.as_millisecond()) }),
-            Err(_) if text.parse::<civil::DateTime>().is_ok() => {
-                Err(Fault::new(&code::USAGE, format!("the time {text:?} has no zone"))
-                    .with_hint("say whose time it is: add Z for UTC or an offset like +01:00, or write 2h for two hours ago"))
-            }
+            Err(_) if text.parse::<civil::DateTime>().is_ok() => Err(Fault::new(
+                &code::USAGE,
+                format!("the time {text:?} has no zone"),
+            )
+            .with_hint(
+                "say whose time it is: add Z for UTC or an offset like +01:00, or write 2h for two hours ago",
+            )),
             Err(error) => Err(Fault::new(&code::USAGE, format!("{text:?} is no time: {error}")).with_hint(
                 "write 2026-11-01T10:00:00Z, 2026-11-01T10:00:00+01:00, or 2h or 3d for so long ago",
             )),

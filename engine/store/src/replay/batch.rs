@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use outport_core::delivery::DeliveryState;
-use outport_core::replay::{Pace, ReplayConfig, ReplayMode, Skip};
 use outport_core::replay::Filter;
+use outport_core::replay::{Pace, ReplayConfig, ReplayMode, Skip};
 use outport_core::settings::RetryPolicy;
 use outport_core::state::FileState;
 use outport_core::timing::millis;
@@ -99,7 +99,14 @@ pub(super) struct Shown {
 pub(super) struct Batch {
     /// The last id that was looked at; `None`: there was nothing any more.
     pub cursor: Option<Uuid>,
+    /// Fewer were found than were asked for: nothing comes after them.
+    pub last: bool,
     pub items: Vec<Item>,
+}
+
+/// Whether so many rows are the last ones.
+pub(super) fn is_last(rows: usize, limit: u32) -> bool {
+    u32::try_from(rows).is_ok_and(|rows| rows < limit)
 }
 
 /// How many of a page became what.
@@ -135,7 +142,9 @@ pub(super) async fn write(
                 }
                 let due = pace.due(written.created);
                 written.created += 1;
-                transforms.extend(new.iter().map(|t| args![t.id, t.file, t.spec, t.generation, "pending", due, now]));
+                transforms.extend(
+                    new.iter().map(|t| args![t.id, t.file, t.spec, t.generation, "pending", due, now]),
+                );
                 for draft in drafts {
                     deliveries.push(delivery_row(replay, draft, due, now));
                     if draft.artifact.is_some() {

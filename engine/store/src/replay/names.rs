@@ -18,7 +18,12 @@ const DOING: &str = "looking up the names of a filter";
 /// `usage.not_found` with the command that lists what there is.
 pub(super) async fn check(store: &Store, mode: ReplayMode, filter: &Filter) -> Result<(), StoreError> {
     for (noun, list, sql, names) in [
-        ("subscriber", "subscription", "SELECT code AS name FROM subscriber WHERE code IN", &filter.subscriber),
+        (
+            "subscriber",
+            "subscription",
+            "SELECT code AS name FROM subscriber WHERE code IN",
+            &filter.subscriber,
+        ),
         (
             "endpoint",
             "endpoint",
@@ -27,7 +32,12 @@ pub(super) async fn check(store: &Store, mode: ReplayMode, filter: &Filter) -> R
             &filter.endpoint,
         ),
         ("file group", "subscription", "SELECT name FROM file_group WHERE name IN", &filter.group),
-        ("subscription", "subscription", "SELECT code AS name FROM subscription WHERE code IN", &filter.subscription),
+        (
+            "subscription",
+            "subscription",
+            "SELECT code AS name FROM subscription WHERE code IN",
+            &filter.subscription,
+        ),
     ] {
         let known: Vec<String> = known(store, sql, names.iter().map(|name| name.clone().into())).await?;
         if let Some(missing) = names.iter().find(|name| !known.contains(name)) {

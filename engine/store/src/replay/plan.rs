@@ -232,10 +232,10 @@ impl Tally {
                     *self.lines.entry(shown).or_default() += 1;
                 }
             }
-            match batch.cursor {
-                Some(cursor) => order.cursor = Some(cursor),
-                None => return Ok(()),
+            if batch.last {
+                return Ok(());
             }
+            order.cursor = batch.cursor;
         }
     }
 
@@ -286,7 +286,9 @@ async fn left_out(store: &Store, question: &Question, as_of: Millis) -> Result<V
                 _ if !state.is_terminal() => Skip::StillOpen(id, due).to_string(),
                 Some(by) => format!("resolved by {by}"),
                 None if !states.iter().any(taken) => format!("it is {state}: add --state {state}"),
-                None => "the other filters leave it out, or a later delivery of the same file is meant".into(),
+                None => {
+                    "the other filters leave it out, or a later delivery of the same file is meant".into()
+                }
             };
             Ok(Example { id: id.to_string(), reason })
         })

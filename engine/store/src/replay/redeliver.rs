@@ -1,13 +1,13 @@
 //! Choosing for `redeliver`: the same artifact once more.
 
+use outport_core::DeliveryId;
 use outport_core::delivery::DeliveryState;
 use outport_core::replay::{Facts, Newer, ReplayConfig, Skip, Stored};
 use outport_core::settings::RetryPolicy;
-use outport_core::DeliveryId;
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::batch::{Batch, Draft, Item, Order, Outcome, Shown};
+use super::batch::{self, Batch, Draft, Item, Order, Outcome, Shown};
 use super::conditions::{self, Arguments, NEWER};
 use crate::enqueue::Snapshot;
 use crate::error::StoreError;
@@ -48,11 +48,14 @@ pub(super) fn candidates(order: &Order, limit: u32) -> (String, Arguments) {
 pub(super) async fn page(tx: &Tx, order: &Order, limit: u32) -> Result<Batch, StoreError> {
     let (sql, arguments) = candidates(order, limit);
     let (mut ids, mut cursor) = (Vec::new(), None);
-    for row in tx.rows(&sql, arguments.0).await? {
+    let rows = tx.rows(&sql, arguments.0).await?;
+    let last = batch::is_last(rows.len(), limit);
+    for row in rows {
         let id: Uuid = get(&row, "id", tx.doing())?;
         cursor = Some(id);
         if let Some(glob) = &order.filter.name {
-            let (key, remote): (String, String) = (get(&row, "key", tx.doing())?, get(&row, "remote_name", tx.doing())?);
+            let (key, remote): (String, String) =
+                (get(&row, "key", tx.doing())?, get(&row, "remote_name", tx.doing())?);
             if !glob.matches(&key, &remote) {
                 continue;
             }
@@ -60,7 +63,7 @@ pub(super) async fn page(tx: &Tx, order: &Order, limit: u32) -> Result<Batch, St
         ids.push(id);
     }
     let items = if ids.is_empty() { Vec::new() } else { items(tx, order.config, &ids).await? };
-    Ok(Batch { cursor, items })
+    Ok(Batch { cursor, last, items })
 }
 
 /// What is known of these deliveries, and what follows from it.

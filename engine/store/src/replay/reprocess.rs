@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use self::pair::{Asked, Pairs};
 use self::today::Today;
-use super::batch::{Batch, Draft, Item, NewTransform, Note, Order, Outcome, Shown};
+use super::batch::{self, Batch, Draft, Item, NewTransform, Note, Order, Outcome, Shown};
 use super::conditions::{self, Arguments};
 use crate::enqueue::{self, OutputExt, Snapshot};
 use crate::error::StoreError;
@@ -46,6 +46,7 @@ pub(super) async fn page(
     let (sql, arguments) = candidates(order, &today, limit);
     let rows = tx.rows(&sql, arguments.0).await?;
     let files = rows.iter().map(|row| file_row(row, tx.doing())).collect::<Result<Vec<_>, _>>()?;
+    let last = batch::is_last(files.len(), limit);
     let cursor = files.last().map(|file| file.id);
     let ids: Vec<Uuid> = files.iter().map(|file| file.id).collect();
     let pairs = Pairs::load(tx, &ids).await?;
@@ -59,7 +60,7 @@ pub(super) async fn page(
             items.push(item);
         }
     }
-    Ok(Batch { cursor, items })
+    Ok(Batch { cursor, last, items })
 }
 
 fn candidates(order: &Order, today: &Today, limit: u32) -> (String, Arguments) {
@@ -80,7 +81,9 @@ fn candidates(order: &Order, today: &Today, limit: u32) -> (String, Arguments) {
             Some(ids) => format!("AND d.subscription_id IN ({})", arguments.all(ids)),
             None => String::new(),
         };
-        arms.push(format!("EXISTS (SELECT 1 FROM delivery d WHERE d.file_id = f.id AND {settled} {narrowed})"));
+        arms.push(format!(
+            "EXISTS (SELECT 1 FROM delivery d WHERE d.file_id = f.id AND {settled} {narrowed})"
+        ));
     }
     let mut all = vec![
         format!("({})", arms.join(" OR ")),
@@ -169,7 +172,8 @@ async fn one(
     let (mut go, mut shown, mut stopped) = (Vec::new(), Vec::new(), Vec::new());
     for subscription in today.subscriptions(tx, group).await? {
         let party = today.party(subscription.id.uuid());
-        let (standing, source, newer) = match pairs.asked(order, file.state, file.id, subscription.id.uuid()) {
+        let (standing, source, newer) = match pairs.asked(order, file.state, file.id, subscription.id.uuid())
+        {
             Asked::No => continue,
             Asked::Yes { standing, source, newer } => (standing, source, newer),
         };
@@ -239,7 +243,11 @@ async fn one(
     }
     let note = note(order, file, group, &drafts, &stopped);
     let transforms = transforms.into_values().collect();
-    Ok(Some(Item { subject: file.id, shown, outcome: Outcome::Create { drafts, transforms, note: Some(note) } }))
+    Ok(Some(Item {
+        subject: file.id,
+        shown,
+        outcome: Outcome::Create { drafts, transforms, note: Some(note) },
+    }))
 }
 
 /// A transform of this file that did not exist yet.
@@ -255,8 +263,10 @@ fn note(
     drafts: &[Draft],
     stopped: &[(String, Skip)],
 ) -> Note {
-    let skipped: Vec<_> =
-        stopped.iter().map(|(code, skip)| json!({ "subscription": code, "reason": skip.to_string() })).collect();
+    let skipped: Vec<_> = stopped
+        .iter()
+        .map(|(code, skip)| json!({ "subscription": code, "reason": skip.to_string() }))
+        .collect();
     Note {
         file: file.id,
         group: (file.state != FileState::Routed || file.group != Some(group.uuid())).then(|| group.uuid()),

@@ -1,7 +1,7 @@
 //! The runner's verb: one transaction of one replay.
 
-use outport_core::replay::{Pace, ReplayEvent, ReplayMode, ReplayState};
 use outport_core::ReplayId;
+use outport_core::replay::{Pace, ReplayEvent, ReplayMode, ReplayState};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -29,9 +29,9 @@ pub enum Step {
         created: u32,
         /// Not sent again, with a reason.
         skipped: u32,
+        /// Nothing comes after them: everything is created.
+        last: bool,
     },
-    /// Everything is created.
-    Done,
     /// So many deliveries were held, released or cancelled, as an operator wants it.
     Chore(u32),
 }
@@ -65,7 +65,11 @@ pub async fn step(
     let doing = tx.doing();
     let per_minute: Option<i32> = get(&row, "per_minute", doing)?;
     let now = tx.now().await?;
-    let pace = Pace::new(per_minute.and_then(|rate| u32::try_from(rate).ok()), get(&row, "next_due_at", doing)?, now);
+    let pace = Pace::new(
+        per_minute.and_then(|rate| u32::try_from(rate).ok()),
+        get(&row, "next_due_at", doing)?,
+        now,
+    );
     let chore: Option<String> = get(&row, "chore", doing)?;
     if let Some(chore) = chore {
         let done = chores::some(&tx, replay, chores::Chore::parse(&chore, doing)?, pace).await?;
@@ -90,16 +94,16 @@ pub async fn step(
         ReplayMode::Redeliver => redeliver::page(&tx, &order, slots).await?,
         ReplayMode::Reprocess => reprocess::page(&tx, &order, slots, output_ext).await?,
     };
-    let Some(cursor) = batch.cursor else {
-        finish(&tx, replay, state).await?;
-        tx.commit().await?;
-        return Ok(Step::Done);
-    };
     let actor: String = get(&row, "requested_by", doing)?;
     let written = batch::write(&tx, replay, &actor, &batch.items, pace).await?;
-    advance(&tx, replay, cursor, written, pace).await?;
+    if let Some(cursor) = batch.cursor {
+        advance(&tx, replay, cursor, written, pace).await?;
+    }
+    if batch.last {
+        finish(&tx, replay, state).await?;
+    }
     tx.commit().await?;
-    Ok(Step::Page { created: written.created, skipped: written.skipped })
+    Ok(Step::Page { created: written.created, skipped: written.skipped, last: batch.last })
 }
 
 /// The cursor moves in the transaction that creates: after a crash the next page begins where this one ended.
@@ -133,7 +137,8 @@ async fn finish(tx: &Tx, replay: ReplayId, state: ReplayState) -> Result<(), Sto
         )
         .await?;
     let Some(row) = row else { return Ok(()) };
-    let (created, skipped): (i32, i32) = (get(&row, "created", tx.doing())?, get(&row, "skipped", tx.doing())?);
+    let (created, skipped): (i32, i32) =
+        (get(&row, "created", tx.doing())?, get(&row, "skipped", tx.doing())?);
     let detail = json!({ "created": created, "skipped": skipped });
     start::note(tx, replay.uuid(), "engine", "done", detail).await
 }

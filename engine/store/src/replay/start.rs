@@ -86,7 +86,10 @@ pub async fn start(store: &Store, request: &Request, plan: &Plan) -> Result<Star
         tx.rollback().await?;
         return match known {
             Some(known) => Ok(Started::Known(known)),
-            None => Err(StoreError::Unreadable { doing: "starting a replay", problem: "a replay came and went".into() }),
+            None => Err(StoreError::Unreadable {
+                doing: "starting a replay",
+                problem: "a replay came and went".into(),
+            }),
         };
     }
     let detail = serde_json::json!({

@@ -110,7 +110,8 @@ pub async fn show(store: &Store, name: &str) -> Result<Option<ReplayDetail>, Sto
     let id = replay.id.uuid();
     let counts = async |sql: &str| -> Result<Vec<Count>, StoreError> {
         let rows = store.read(doing, sql, args![id]).await?;
-        let count = |row: &QueryResult| Ok(Count { what: get(row, "what", doing)?, count: get(row, "n", doing)? });
+        let count =
+            |row: &QueryResult| Ok(Count { what: get(row, "what", doing)?, count: get(row, "n", doing)? });
         rows.iter().map(count).collect()
     };
     let deliveries = counts(
@@ -131,7 +132,12 @@ pub async fn show(store: &Store, name: &str) -> Result<Option<ReplayDetail>, Sto
     let turn = |row: &QueryResult| {
         let detail: serde_json::Value = get(row, "detail", doing)?;
         let reason = detail["reason"].as_str().map(str::to_owned);
-        Ok(Turn { at: get(row, "at", doing)?, actor: get(row, "actor", doing)?, event: get(row, "event", doing)?, reason })
+        Ok(Turn {
+            at: get(row, "at", doing)?,
+            actor: get(row, "actor", doing)?,
+            event: get(row, "event", doing)?,
+            reason,
+        })
     };
     let history = history.iter().map(turn).collect::<Result<_, StoreError>>()?;
     Ok(Some(ReplayDetail { replay, deliveries, reasons, history }))

@@ -38,13 +38,15 @@ async fn operate(world: &World, replay: outport_core::ReplayId, what: Act) -> Re
 
 async fn in_states(world: &World, states: &str) -> i64 {
     world
-        .number(&format!("SELECT count(*) AS n FROM delivery WHERE origin = 'replay' AND state IN ({states})"))
+        .number(&format!(
+            "SELECT count(*) AS n FROM delivery WHERE origin = 'replay' AND state IN ({states})"
+        ))
         .await
 }
 
 async fn a_pause_holds_what_is_not_sent_and_a_resume_goes_on(world: World) {
     let replay = started(&world, None).await;
-    assert!(matches!(world.step(replay, 8).await, Step::Page { created: 8, skipped: 0 }));
+    assert!(matches!(world.step(replay, 8).await, Step::Page { created: 8, skipped: 0, last: false }));
     let send = world.claim().await.sends.remove(0);
     world.deliver(&send).await;
     // The others are given back, as by a process that stops.

@@ -88,9 +88,18 @@ pub async fn fill(world: &World, files: &[Vec<Was>]) -> Vec<Vec<DeliveryId>> {
 
 /// Takes everything out again but the definitions.
 pub async fn clear(world: &World) {
-    for table in
-        ["replay_item", "send_job", "attempt", "delivery", "replay", "artifact", "transform", "file_event", "file", "history"]
-    {
+    for table in [
+        "replay_item",
+        "send_job",
+        "attempt",
+        "delivery",
+        "replay",
+        "artifact",
+        "transform",
+        "file_event",
+        "file",
+        "history",
+    ] {
         world.sql(&format!("DELETE FROM {table}")).await;
     }
 }

@@ -65,7 +65,7 @@ impl World {
     pub async fn run(&self, replay: ReplayId) {
         loop {
             match self.step(replay, 7).await {
-                Step::Nothing | Step::Done => break,
+                Step::Nothing => break,
                 _ => self.assert_invariants().await,
             }
         }

@@ -90,7 +90,8 @@ async fn what_is_open_or_delivered_since_is_skipped_with_its_reason(world: World
     world.run(third).await;
     assert_eq!(world.counts(third).await, (0, 0));
     // Somebody wants all of them again: the older one is repaired, the newer one is what there is.
-    let filter = Filter { subscriber: vec!["a".into()], ..in_state(&[Standing::Failed, Standing::Delivered]) };
+    let filter =
+        Filter { subscriber: vec!["a".into()], ..in_state(&[Standing::Failed, Standing::Delivered]) };
     let plan = world.plan(&redeliver(filter)).await;
     assert_eq!((plan.selected, plan.sendable), (1, 1));
     assert_eq!(plan.lines[0].state, "delivered");
@@ -198,8 +199,13 @@ async fn what_cannot_be_sent_says_why(world: World) {
     world.run(replay).await;
     assert_eq!(world.counts(replay).await, (0, 5));
     let reasons: Vec<_> = world.replay(replay).await.reasons.into_iter().map(|count| count.what).collect();
-    let want =
-        ["artifact.expired", "artifact.none", "endpoint.disabled", "subscription.disabled", "subscription.retired"];
+    let want = [
+        "artifact.expired",
+        "artifact.none",
+        "endpoint.disabled",
+        "subscription.disabled",
+        "subscription.retired",
+    ];
     assert_eq!(reasons, want);
 }
 
@@ -207,7 +213,11 @@ async fn as_sent_goes_to_the_old_endpoint(world: World) {
     failed(&world, &["a", "b"], "f").await;
     // The partner has a new server.
     let of = |code: &str| format!("(SELECT id FROM subscriber WHERE code = '{code}')");
-    let moved = format!("UPDATE endpoint SET subscriber_id = {}, name = 'new' WHERE subscriber_id = {}", of("a"), of("b"));
+    let moved = format!(
+        "UPDATE endpoint SET subscriber_id = {}, name = 'new' WHERE subscriber_id = {}",
+        of("a"),
+        of("b")
+    );
     world.sql(&moved).await;
     world.sql("UPDATE subscription SET endpoint_id = (SELECT id FROM endpoint WHERE name = 'new')").await;
     let filter = Filter { subscription: vec!["a-files".into()], ..in_state(&[Standing::Failed]) };
@@ -263,7 +273,8 @@ async fn unknown_names_are_refused(world: World) {
         Filter { subscription: vec!["a-files".into(), "x".into()], ..Filter::default() },
         Filter { id: words(id), ..Filter::default() },
     ] {
-        let plan = outport_store::replay::plan::plan(&world.store, &redeliver(filter.clone()), super::csv).await;
+        let plan =
+            outport_store::replay::plan::plan(&world.store, &redeliver(filter.clone()), super::csv).await;
         let refused = plan.unwrap_err().fault();
         assert_eq!(refused.code.name, "usage.not_found", "{filter:?}");
         assert!(refused.hint().contains("list"), "{}", refused.hint());

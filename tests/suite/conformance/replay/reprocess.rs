@@ -69,7 +69,9 @@ async fn a_failed_transform_is_run_again(world: World) {
         world.deliver(&send).await;
     }
     assert_eq!(
-        world.number("SELECT count(*) AS n FROM delivery WHERE state = 'failed' AND resolved_at IS NULL").await,
+        world
+            .number("SELECT count(*) AS n FROM delivery WHERE state = 'failed' AND resolved_at IS NULL")
+            .await,
         0
     );
     assert_eq!(world.plan(&reprocess(filter)).await.selected, 0);
@@ -83,12 +85,18 @@ async fn an_unrouted_file_becomes_routed_here_only(world: World) {
     let filter = Filter { name: Some("f".parse().unwrap()), ..in_state(&[Standing::Unrouted]) };
     let plan = world.plan(&reprocess(filter.clone())).await;
     assert_eq!((plan.sendable, plan.lines[0].state.as_str()), (1, "unrouted"));
-    assert_eq!(world.number("SELECT count(*) AS n FROM file WHERE state = 'unrouted'").await, 2, "a plan writes nothing");
+    assert_eq!(
+        world.number("SELECT count(*) AS n FROM file WHERE state = 'unrouted'").await,
+        2,
+        "a plan writes nothing"
+    );
     let replay = world.start(&request(reprocess(filter), "k")).await;
     world.run(replay).await;
     assert_eq!(world.number("SELECT count(*) AS n FROM file WHERE state = 'unrouted'").await, 1);
     assert_eq!(
-        world.number("SELECT count(*) AS n FROM file WHERE state = 'routed' AND file_group_id IS NOT NULL").await,
+        world
+            .number("SELECT count(*) AS n FROM file WHERE state = 'routed' AND file_group_id IS NOT NULL")
+            .await,
         1
     );
     let send = world.claim_one().await;

@@ -86,7 +86,11 @@ fn some_filter(random: &mut StdRng) -> Filter {
 }
 
 /// The rule again, over lists instead of tables: what becomes of each selected delivery; `None` = it is sent.
-fn expected(files: &[Vec<Was>], ids: &[Vec<DeliveryId>], filter: &Filter) -> BTreeMap<DeliveryId, Option<&'static str>> {
+fn expected(
+    files: &[Vec<Was>],
+    ids: &[Vec<DeliveryId>],
+    filter: &Filter,
+) -> BTreeMap<DeliveryId, Option<&'static str>> {
     let mut all = BTreeMap::new();
     for (n, (chain, ids)) in files.iter().zip(ids).enumerate() {
         let subscriber = SUBSCRIBERS[n % SUBSCRIBERS.len()];
@@ -103,7 +107,8 @@ fn expected(files: &[Vec<Was>], ids: &[Vec<DeliveryId>], filter: &Filter) -> BTr
         if filter.name.is_some() && n % 3 != 1 {
             continue;
         }
-        let later = chain[at + 1..].iter().rfind(|was| was.is_open() || was.state == "delivered" || was.resolved);
+        let later =
+            chain[at + 1..].iter().rfind(|was| was.is_open() || was.state == "delivered" || was.resolved);
         let expired = chain.iter().any(|was| was.artifact == Some(Expiry::Past));
         let reason = match later {
             Some(later) if later.is_open() => Some("still open"),
@@ -135,7 +140,7 @@ async fn run_killed(world: &World, replay: outport_core::ReplayId, random: &mut 
             continue;
         }
         match step.await.unwrap() {
-            Step::Done | Step::Nothing => return kills,
+            Step::Nothing => return kills,
             Step::Busy | Step::Page { .. } | Step::Chore(_) => world.assert_invariants().await,
         }
     }
@@ -170,7 +175,8 @@ async fn created_and_skipped_are_the_selected(world: World) {
             items.iter().map(|item| (DeliveryId::from_uuid(item.subject_id), item.skipped.clone())).collect();
         assert_eq!(outcome.len(), expected.len(), "seed {seed}: {filter:?}");
         for (id, reason) in &expected {
-            let told = outcome.get(id).unwrap_or_else(|| panic!("seed {seed}: {id} is no item of {filter:?}"));
+            let told =
+                outcome.get(id).unwrap_or_else(|| panic!("seed {seed}: {id} is no item of {filter:?}"));
             let same = match (reason, told) {
                 (None, None) => true,
                 (Some(reason), Some(told)) => told.starts_with(reason) && !Skip::hint(reason).is_empty(),
@@ -188,7 +194,10 @@ async fn created_and_skipped_are_the_selected(world: World) {
         selected_in_all += expected.len();
     }
     println!("{cases} ledgers, {selected_in_all} selected, {kills} kills");
-    assert!(selected_in_all > 100 && kills > 5, "{selected_in_all} selected, {kills} kills: a test of nothing");
+    assert!(
+        selected_in_all > 100 && kills > 5,
+        "{selected_in_all} selected, {kills} kills: a test of nothing"
+    );
 }
 
 /// Two operators, two keys, one filter, three runners at once.
@@ -205,7 +214,7 @@ async fn two_replays_of_one_filter_send_each_file_once(world: World) {
             for replay in [one, two] {
                 page = page % 9 + 1;
                 match run::step(&world.store, replay, page, csv).await.unwrap() {
-                    Step::Nothing | Step::Done => over += 1,
+                    Step::Nothing => over += 1,
                     Step::Busy | Step::Page { .. } | Step::Chore(_) => {}
                 }
             }

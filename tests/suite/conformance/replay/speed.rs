@@ -29,17 +29,20 @@ async fn a_million(world: World) {
         ("since the last 10,000", Filter { since: since(990_000), ..all.clone() }),
         ("by name", Filter { name: Some("9999*".parse().unwrap()), ..all.clone() }),
     ] {
+        let question = redeliver(filter);
         let began = Instant::now();
-        let plan = world.plan(&redeliver(filter)).await;
+        let plan = world.plan(&question).await;
         let took = began.elapsed();
         println!("{:?}: plan of {what}: {} selected, {took:.2?}", world.store.dialect(), plan.selected);
-        assert!(took.as_secs_f64() < 3.0, "{what}: {took:?}");
+        // A glob is looked for in every key.
+        let limit = if question.filter.name.is_some() { 10.0 } else { 3.0 };
+        assert!(took.as_secs_f64() < limit, "{what}: {took:?}");
     }
     let replay = world.start(&request(redeliver(all), "k")).await;
     let (began, mut created) = (Instant::now(), 0);
     while created < CREATED {
         match world.step(replay, PAGE).await {
-            Step::Page { created: some, skipped: 0 } => created += some,
+            Step::Page { created: some, skipped: 0, .. } => created += some,
             other => panic!("{other:?}"),
         }
     }

@@ -166,13 +166,12 @@ pub fn parse(command: ReplayCommand) -> Result<Parsed, Fault> {
             Ok(Parsed::Plan { asked: asked(selection)?, format: shape.format() })
         }
         ReplayCommand::Start { selection, reason, idempotency_key, per_minute, shape } => {
-            let order = Order { reason: reason.parse()?, idempotency_key: key(&idempotency_key)?, per_minute };
+            let order =
+                Order { reason: reason.parse()?, idempotency_key: key(&idempotency_key)?, per_minute };
             Ok(Parsed::Start { asked: asked(selection)?, order, format: shape.format() })
         }
         ReplayCommand::Status { name, shape } => Ok(Parsed::Status { name, format: shape.format() }),
-        ReplayCommand::List { page } => {
-            Ok(Parsed::List { limit: page.limit, format: page.shape.format() })
-        }
+        ReplayCommand::List { page } => Ok(Parsed::List { limit: page.limit, format: page.shape.format() }),
         ReplayCommand::Pause(args) => act(Act::Pause, args),
         ReplayCommand::Resume(args) => act(Act::Resume, args),
         ReplayCommand::Cancel(args) => act(Act::Cancel, args),
@@ -219,6 +218,9 @@ fn key(text: &str) -> Result<String, Fault> {
     if good && key.parse::<ReplayId>().is_err() {
         return Ok(key.to_owned());
     }
-    Err(Fault::new(&code::USAGE, "the idempotency key is empty, too long, has control characters, or is a replay's id")
-        .with_hint(format!("use 1 to {MAX_KEY_CHARS} characters of your own, for example a ticket's number")))
+    Err(Fault::new(
+        &code::USAGE,
+        "the idempotency key is empty, too long, has control characters, or is a replay's id",
+    )
+    .with_hint(format!("use 1 to {MAX_KEY_CHARS} characters of your own, for example a ticket's number")))
 }

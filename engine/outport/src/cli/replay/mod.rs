@@ -13,8 +13,8 @@ use outport_store::replay::start::{Request, Started, known, start};
 use outport_store::replay::view;
 use outport_store::{Store, StoreError};
 
-pub use self::arguments::{ReplayCommand, parse};
 use self::arguments::{Asked, Order, Parsed};
+pub use self::arguments::{ReplayCommand, parse};
 use super::apply::actor;
 use super::read::found;
 use super::up::ready_store;
@@ -138,7 +138,7 @@ async fn carry_out(store: &Store, replay: ReplayId) -> Result<u32, Fault> {
         match run::step(store, replay, 0, output_ext).await.map_err(fault)? {
             Step::Chore(some) => changed += some,
             Step::Busy => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-            Step::Nothing | Step::Page { .. } | Step::Done => return Ok(changed),
+            Step::Nothing | Step::Page { .. } => return Ok(changed),
         }
     }
 }

@@ -55,8 +55,12 @@ async fn all(engine: &Engine) -> Result<(), StoreError> {
 async fn one(engine: &Engine, replay: ReplayId) -> Result<bool, StoreError> {
     let step = run::step(&engine.store, replay, PAGE, output_ext).await?;
     match step {
-        Step::Page { created, skipped } => tracing::debug!(%replay, created, skipped, "replayed a page"),
-        Step::Done => tracing::info!(%replay, "all deliveries of the replay are created"),
+        Step::Page { created, skipped, last } => {
+            tracing::debug!(%replay, created, skipped, "replayed a page");
+            if last {
+                tracing::info!(%replay, "all deliveries of the replay are created");
+            }
+        }
         Step::Chore(deliveries) => tracing::info!(%replay, deliveries, "carried out what an operator asked"),
         Step::Nothing | Step::Busy => return Ok(false),
     }
