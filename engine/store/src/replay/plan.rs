@@ -138,6 +138,12 @@ pub async fn plan(store: &Store, question: &Question, output_ext: OutputExt) -> 
     })
 }
 
+/// Deliveries whose fate depends on more than their own row: there is a replay of their file and subscription, or what
+/// they sent has expired. Two small indexes find them.
+const SPECIAL: &str = "d.id IN (SELECT p.id FROM delivery r JOIN delivery p ON p.file_id = r.file_id \
+     AND p.subscription_id = r.subscription_id AND p.part = r.part WHERE r.origin = 'replay' \
+     UNION SELECT p.id FROM artifact o JOIN delivery p ON p.artifact_id = o.id WHERE o.expires_at <= {now})";
+
 #[derive(Default)]
 struct Tally {
     selected: u64,
@@ -147,7 +153,9 @@ struct Tally {
 }
 
 impl Tally {
-    /// One aggregating statement: of a million deliveries there are few kinds.
+    /// One statement: of a million deliveries there are few kinds. All that match are counted in one pass, without a
+    /// look at others; the few for which others matter are taken off again and counted with all that is known of them.
+    /// (Asking of each whether there is a later one takes SQLite 17 s for a million, this 5 s.)
     async fn count_alike(&mut self, store: &Store, order: &Order) -> Result<(), StoreError> {
         let doing = "counting what a replay would take";
         let mut arguments = Arguments::default();
@@ -155,21 +163,25 @@ impl Tally {
         let settled = conditions::settled(&order.filter, &states, order.started_at, &mut arguments);
         let (newest, settled) = (conditions::newest(&settled), settled.on("d"));
         let target = redeliver::target(order.config).replace("d.", "x.");
+        let group = "GROUP BY d.subscription_id, d.endpoint_id, d.state, (d.artifact_id IS NULL)";
+        let plain = "d.subscription_id, d.endpoint_id, d.state, CAST(NULL AS text) AS newer_state, \
+             FALSE AS newer_resolved, (d.artifact_id IS NULL) AS never, FALSE AS expired";
         let sql = format!(
             "SELECT x.state, x.newer_state, x.newer_resolved, x.never, x.expired, x.n, b.code AS subscriber, \
                b.code || '/' || e.name AS endpoint, {STATIC} \
-             FROM (SELECT d.subscription_id, d.endpoint_id, d.state, n.state AS newer_state, \
-                 (n.resolved_at IS NOT NULL) AS newer_resolved, (d.artifact_id IS NULL) AS never, \
-                 (a.id IS NOT NULL) AS expired, count(*) AS n \
+             FROM (SELECT {plain}, count(*) AS n FROM delivery d WHERE {settled} {group} \
+               UNION ALL SELECT {plain}, -count(*) AS n FROM delivery d WHERE {settled} AND {SPECIAL} {group} \
+               UNION ALL SELECT d.subscription_id, d.endpoint_id, d.state, n.state, (n.resolved_at IS NOT NULL), \
+                 (d.artifact_id IS NULL), (a.id IS NOT NULL), count(*) AS n \
                FROM delivery d LEFT JOIN artifact a ON a.id = d.artifact_id AND a.expires_at <= {{now}} {NEWER} \
-               WHERE {settled} AND {newest} GROUP BY 1, 2, 3, 4, 5, 6, 7) AS x \
+               WHERE {settled} AND {newest} AND {SPECIAL} GROUP BY 1, 2, 3, 4, 5, 6, 7) AS x \
              JOIN subscription s ON s.id = x.subscription_id JOIN subscriber b ON b.id = s.subscriber_id \
              JOIN endpoint e ON e.id = {target}",
             STATIC = redeliver::STATIC,
         );
+        let mut counts: BTreeMap<Shown, i64> = BTreeMap::new();
         for row in store.read(doing, &sql, arguments.0).await? {
             let skip = Skip::of(&redeliver::facts(&row, None, doing)?);
-            let count = u64::try_from(get::<i64>(&row, "n", doing)?).unwrap_or_default();
             let state: outport_core::delivery::DeliveryState = word(&row, "state", doing)?;
             let shown = Shown {
                 subscriber: get(&row, "subscriber", doing)?,
@@ -177,11 +189,15 @@ impl Tally {
                 state: state.as_str(),
                 reason: skip.as_ref().map(Skip::reason),
             };
-            self.selected += count;
-            if skip.is_none() {
-                self.sendable += count;
+            *counts.entry(shown).or_default() += get::<i64>(&row, "n", doing)?;
+        }
+        for (shown, count) in counts {
+            let count = u64::try_from(count).unwrap_or_default();
+            if count > 0 {
+                self.selected += count;
+                self.sendable += if shown.reason.is_none() { count } else { 0 };
+                self.lines.insert(shown, count);
             }
-            *self.lines.entry(shown).or_default() += count;
         }
         Ok(())
     }
