@@ -12,8 +12,13 @@ use outport_core::{EndpointId, Millis, ReplayId};
 use sea_orm::Value;
 use uuid::Uuid;
 
+use super::conditions::Arguments;
+use super::{redeliver, reprocess};
+use crate::Store;
+use crate::enqueue::OutputExt;
 use crate::error::StoreError;
 use crate::lanes;
+use crate::row::get;
 use crate::sql::{Tx, args};
 
 /// Rows of one statement: SQLite takes 32,766 arguments.
@@ -31,6 +36,77 @@ pub(super) struct Order {
     pub filter: Filter,
     pub started_at: Millis,
     pub cursor: Option<Uuid>,
+}
+
+/// The subjects that come next, found without any lock: a search for few among millions must not keep a database's only
+/// writer waiting. Each is looked at again in the transaction that creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Looked {
+    pub ids: Vec<Uuid>,
+    /// Fewer were found than were asked for: nothing comes after them.
+    pub last: bool,
+}
+
+impl Looked {
+    /// Only the first `slots` of them.
+    pub fn first(mut self, slots: u32) -> Self {
+        let slots = usize::try_from(slots).unwrap_or(usize::MAX);
+        self.last &= self.ids.len() <= slots;
+        self.ids.truncate(slots);
+        self
+    }
+}
+
+/// The next `limit` subjects of a replay.
+pub(super) async fn look(store: &Store, order: &Order, limit: u32) -> Result<Looked, StoreError> {
+    let doing = "looking for what a replay takes";
+    let (sql, arguments) = match order.mode {
+        ReplayMode::Redeliver => redeliver::candidates(order, Which::Next(limit)),
+        ReplayMode::Reprocess => reprocess::candidates(order, Which::Next(limit)),
+    };
+    let rows = store.read(doing, &sql, arguments.0).await?;
+    let ids = rows.iter().map(|row| get(row, "id", doing)).collect::<Result<Vec<Uuid>, _>>()?;
+    let last = u32::try_from(ids.len()).is_ok_and(|found| found < limit);
+    Ok(Looked { ids, last })
+}
+
+/// What a statement that chooses is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// So many after the cursor.
+    Next(u32),
+    /// Those of these that are still to be taken.
+    Of(&'a [Uuid]),
+}
+
+impl Which<'_> {
+    /// The end of the statement, for the id in `column`.
+    pub fn tail(self, column: &str, cursor: Option<Uuid>, arguments: &mut Arguments) -> String {
+        match self {
+            Self::Next(limit) => {
+                let cursor = arguments.add(cursor.unwrap_or(Uuid::nil()));
+                let limit = arguments.add(i64::from(limit));
+                format!("{column} > {cursor} ORDER BY {column} LIMIT {limit}")
+            }
+            Self::Of(ids) => {
+                format!("{column} IN ({}) ORDER BY {column}", arguments.all(ids.iter().copied()))
+            }
+        }
+    }
+}
+
+/// What becomes of each of them.
+pub(super) async fn decide(
+    tx: &Tx,
+    order: &Order,
+    ids: &[Uuid],
+    output_ext: OutputExt,
+) -> Result<Vec<Item>, StoreError> {
+    match order.mode {
+        _ if ids.is_empty() => Ok(Vec::new()),
+        ReplayMode::Redeliver => redeliver::decide(tx, order, ids).await,
+        ReplayMode::Reprocess => reprocess::decide(tx, order, ids, output_ext).await,
+    }
 }
 
 /// A delivery to be created.
@@ -92,21 +168,6 @@ pub(super) struct Shown {
     pub endpoint: String,
     pub state: &'static str,
     pub reason: Option<&'static str>,
-}
-
-/// A page.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    /// The last id that was looked at; `None`: there was nothing any more.
-    pub cursor: Option<Uuid>,
-    /// Fewer were found than were asked for: nothing comes after them.
-    pub last: bool,
-    pub items: Vec<Item>,
-}
-
-/// Whether so many rows are the last ones.
-pub(super) fn is_last(rows: usize, limit: u32) -> bool {
-    u32::try_from(rows).is_ok_and(|rows| rows < limit)
 }
 
 /// How many of a page became what.

@@ -99,18 +99,19 @@ pub(super) const ENDPOINTS: &str = "SELECT e.id FROM endpoint e JOIN subscriber 
 
 /// The newest later delivery `n` of the same file to the same subscription as `d` that is open, delivered or resolved:
 /// it decides whether `d` may be sent again. Only replays are later than another one.
-pub(super) const NEWER: &str = "LEFT JOIN delivery n ON n.origin = 'replay' AND n.file_id = d.file_id \
-     AND n.subscription_id = d.subscription_id AND n.part = d.part AND n.id > d.id \
-     AND (n.settled_at IS NULL OR n.state = 'delivered' OR n.resolved_at IS NOT NULL) \
-     AND NOT EXISTS (SELECT 1 FROM delivery k WHERE k.origin = 'replay' AND k.file_id = n.file_id \
-       AND k.subscription_id = n.subscription_id AND k.part = n.part AND k.id > n.id \
-       AND (k.settled_at IS NULL OR k.state = 'delivered' OR k.resolved_at IS NOT NULL))";
+///
+/// A look-up for each `d`, here and in [`newest`], and not a join: a planner whose statistics are older than the replay
+/// believes that there are no replays, and would compare each with each.
+pub(super) const NEWER: &str = "LEFT JOIN delivery n ON n.id = (SELECT k.id FROM delivery k \
+     WHERE k.origin = 'replay' AND k.file_id = d.file_id AND k.subscription_id = d.subscription_id \
+       AND k.part = d.part AND k.id > d.id \
+       AND (k.settled_at IS NULL OR k.state = 'delivered' OR k.resolved_at IS NOT NULL) ORDER BY k.id DESC LIMIT 1)";
 
 /// No later delivery than `d` is taken by the same condition.
 pub(super) fn newest(condition: &Condition) -> String {
     format!(
-        "NOT EXISTS (SELECT 1 FROM delivery m WHERE m.origin = 'replay' AND m.file_id = d.file_id \
-         AND m.subscription_id = d.subscription_id AND m.part = d.part AND m.id > d.id AND {})",
+        "(SELECT m.id FROM delivery m WHERE m.origin = 'replay' AND m.file_id = d.file_id \
+         AND m.subscription_id = d.subscription_id AND m.part = d.part AND m.id > d.id AND {} LIMIT 1) IS NULL",
         condition.on("m")
     )
 }

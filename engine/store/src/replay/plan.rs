@@ -7,9 +7,9 @@ use outport_core::{DeliveryId, FileId, Millis, ReplayId};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::batch::{Order, Outcome, Shown};
+use super::batch::{self, Order, Outcome, Shown};
 use super::conditions::{self, Arguments, NEWER};
-use super::{names, redeliver, reprocess};
+use super::{names, redeliver};
 use crate::Store;
 use crate::enqueue::OutputExt;
 use crate::error::StoreError;
@@ -139,10 +139,15 @@ pub async fn plan(store: &Store, question: &Question, output_ext: OutputExt) -> 
 }
 
 /// Deliveries whose fate depends on more than their own row: there is a replay of their file and subscription, or what
-/// they sent has expired. Two small indexes find them.
-const SPECIAL: &str = "d.id IN (SELECT p.id FROM delivery r JOIN delivery p ON p.file_id = r.file_id \
-     AND p.subscription_id = r.subscription_id AND p.part = r.part WHERE r.origin = 'replay' \
-     UNION SELECT p.id FROM artifact o JOIN delivery p ON p.artifact_id = o.id WHERE o.expires_at <= {now})";
+/// they sent has expired. Two small indexes find them, given `now` as an argument: the clock itself, which goes on while it
+/// is asked, would be asked for each artifact.
+fn special(now: &str) -> String {
+    format!(
+        "d.id IN (SELECT p.id FROM delivery r JOIN delivery p ON p.file_id = r.file_id \
+         AND p.subscription_id = r.subscription_id AND p.part = r.part WHERE r.origin = 'replay' \
+         UNION SELECT p.id FROM artifact o JOIN delivery p ON p.artifact_id = o.id WHERE o.expires_at <= {now})"
+    )
+}
 
 #[derive(Default)]
 struct Tally {
@@ -163,6 +168,8 @@ impl Tally {
         let settled = conditions::settled(&order.filter, &states, order.started_at, &mut arguments);
         let (newest, settled) = (conditions::newest(&settled), settled.on("d"));
         let target = redeliver::target(order.config).replace("d.", "x.");
+        let now = arguments.add(order.started_at);
+        let special = special(&now);
         let group = "GROUP BY d.subscription_id, d.endpoint_id, d.state, (d.artifact_id IS NULL)";
         let plain = "d.subscription_id, d.endpoint_id, d.state, CAST(NULL AS text) AS newer_state, \
              FALSE AS newer_resolved, (d.artifact_id IS NULL) AS never, FALSE AS expired";
@@ -170,11 +177,11 @@ impl Tally {
             "SELECT x.state, x.newer_state, x.newer_resolved, x.never, x.expired, x.n, b.code AS subscriber, \
                b.code || '/' || e.name AS endpoint, {STATIC} \
              FROM (SELECT {plain}, count(*) AS n FROM delivery d WHERE {settled} {group} \
-               UNION ALL SELECT {plain}, -count(*) AS n FROM delivery d WHERE {settled} AND {SPECIAL} {group} \
+               UNION ALL SELECT {plain}, -count(*) AS n FROM delivery d WHERE {settled} AND {special} {group} \
                UNION ALL SELECT d.subscription_id, d.endpoint_id, d.state, n.state, (n.resolved_at IS NOT NULL), \
                  (d.artifact_id IS NULL), (a.id IS NOT NULL), count(*) AS n \
-               FROM delivery d LEFT JOIN artifact a ON a.id = d.artifact_id AND a.expires_at <= {{now}} {NEWER} \
-               WHERE {settled} AND {newest} AND {SPECIAL} GROUP BY 1, 2, 3, 4, 5, 6, 7) AS x \
+               FROM delivery d LEFT JOIN artifact a ON a.id = d.artifact_id AND a.expires_at <= {now} {NEWER} \
+               WHERE {settled} AND {newest} AND {special} GROUP BY 1, 2, 3, 4, 5, 6, 7) AS x \
              JOIN subscription s ON s.id = x.subscription_id JOIN subscriber b ON b.id = s.subscriber_id \
              JOIN endpoint e ON e.id = {target}",
             STATIC = redeliver::STATIC,
@@ -209,9 +216,10 @@ impl Tally {
         let states = order.filter.states(order.mode);
         let settled = conditions::settled(&order.filter, &states, order.started_at, &mut arguments);
         let (newest, settled) = (conditions::newest(&settled), settled.on("d"));
+        let now = arguments.add(order.started_at);
         let limit = arguments.add(i64::try_from(EXAMPLES).unwrap_or_default());
         let sql = format!(
-            "SELECT d.id FROM delivery d LEFT JOIN artifact a ON a.id = d.artifact_id AND a.expires_at <= {{now}} \
+            "SELECT d.id FROM delivery d LEFT JOIN artifact a ON a.id = d.artifact_id AND a.expires_at <= {now} \
              {NEWER} WHERE {settled} AND {newest} AND (n.id IS NOT NULL OR a.id IS NOT NULL OR d.artifact_id IS NULL) \
              LIMIT {limit}"
         );
@@ -234,13 +242,11 @@ impl Tally {
         output_ext: OutputExt,
     ) -> Result<(), StoreError> {
         loop {
+            let looked = batch::look(store, &order, PAGE).await?;
             let tx = store.begin("counting what a replay would take").await?;
-            let batch = match order.mode {
-                ReplayMode::Redeliver => redeliver::page(&tx, &order, PAGE).await?,
-                ReplayMode::Reprocess => reprocess::page(&tx, &order, PAGE, output_ext).await?,
-            };
+            let items = batch::decide(&tx, &order, &looked.ids, output_ext).await?;
             tx.rollback().await?;
-            for item in batch.items {
+            for item in items {
                 self.selected += 1;
                 self.sendable += u64::from(matches!(item.outcome, Outcome::Create { .. }));
                 self.example(order.mode, item.subject, &item.outcome);
@@ -248,10 +254,10 @@ impl Tally {
                     *self.lines.entry(shown).or_default() += 1;
                 }
             }
-            if batch.last {
+            if looked.last {
                 return Ok(());
             }
-            order.cursor = batch.cursor;
+            order.cursor = looked.ids.last().copied();
         }
     }
 

@@ -7,7 +7,7 @@ use outport_core::settings::RetryPolicy;
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::batch::{self, Batch, Draft, Item, Order, Outcome, Shown};
+use super::batch::{Draft, Item, Order, Outcome, Shown, Which};
 use super::conditions::{self, Arguments, NEWER};
 use crate::enqueue::Snapshot;
 use crate::error::StoreError;
@@ -16,7 +16,7 @@ use crate::sql::Tx;
 
 /// The statement that finds the ids of a page, and its arguments. Plan: the primary key from the cursor on, or the
 /// partial index of what is unresolved; of each row, one look into the index of later replays.
-pub(super) fn candidates(order: &Order, limit: u32) -> (String, Arguments) {
+pub(super) fn candidates(order: &Order, which: Which<'_>) -> (String, Arguments) {
     let mut arguments = Arguments::default();
     let states = order.filter.states(order.mode);
     let settled = conditions::settled(&order.filter, &states, order.started_at, &mut arguments);
@@ -35,35 +35,27 @@ pub(super) fn candidates(order: &Order, limit: u32) -> (String, Arguments) {
     };
     let newest = conditions::newest(&settled);
     let settled = settled.on("d");
-    let cursor = arguments.add(order.cursor.unwrap_or(Uuid::nil()));
-    let limit = arguments.add(i64::from(limit));
-    let sql = format!(
-        "SELECT {columns} FROM delivery d {file} WHERE {settled} AND {newest} AND d.id > {cursor} \
-         ORDER BY d.id LIMIT {limit}"
-    );
+    let tail = which.tail("d.id", order.cursor, &mut arguments);
+    let sql = format!("SELECT {columns} FROM delivery d {file} WHERE {settled} AND {newest} AND {tail}");
     (sql, arguments)
 }
 
-/// The next `limit` deliveries that the filter takes, each with what becomes of it.
-pub(super) async fn page(tx: &Tx, order: &Order, limit: u32) -> Result<Batch, StoreError> {
-    let (sql, arguments) = candidates(order, limit);
-    let (mut ids, mut cursor) = (Vec::new(), None);
-    let rows = tx.rows(&sql, arguments.0).await?;
-    let last = batch::is_last(rows.len(), limit);
-    for row in rows {
-        let id: Uuid = get(&row, "id", tx.doing())?;
-        cursor = Some(id);
+/// What becomes of each of these deliveries, as far as the filter still takes them.
+pub(super) async fn decide(tx: &Tx, order: &Order, looked: &[Uuid]) -> Result<Vec<Item>, StoreError> {
+    let doing = tx.doing();
+    let (sql, arguments) = candidates(order, Which::Of(looked));
+    let mut ids = Vec::new();
+    for row in tx.rows(&sql, arguments.0).await? {
         if let Some(glob) = &order.filter.name {
             let (key, remote): (String, String) =
-                (get(&row, "key", tx.doing())?, get(&row, "remote_name", tx.doing())?);
+                (get(&row, "key", doing)?, get(&row, "remote_name", doing)?);
             if !glob.matches(&key, &remote) {
                 continue;
             }
         }
-        ids.push(id);
+        ids.push(get(&row, "id", doing)?);
     }
-    let items = if ids.is_empty() { Vec::new() } else { items(tx, order.config, &ids).await? };
-    Ok(Batch { cursor, last, items })
+    if ids.is_empty() { Ok(Vec::new()) } else { items(tx, order.config, &ids).await }
 }
 
 /// What is known of these deliveries, and what follows from it.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use self::pair::{Asked, Pairs};
 use self::today::Today;
-use super::batch::{self, Batch, Draft, Item, NewTransform, Note, Order, Outcome, Shown};
+use super::batch::{Draft, Item, NewTransform, Note, Order, Outcome, Shown, Which};
 use super::conditions::{self, Arguments};
 use crate::enqueue::{self, OutputExt, Snapshot};
 use crate::error::StoreError;
@@ -35,20 +35,18 @@ struct FileRow {
     expired: bool,
 }
 
-/// The next `limit` files that the filter may take, each with what becomes of it.
-pub(super) async fn page(
+/// What becomes of each of these files, as far as the filter still takes them.
+pub(super) async fn decide(
     tx: &Tx,
     order: &Order,
-    limit: u32,
+    looked: &[Uuid],
     output_ext: OutputExt,
-) -> Result<Batch, StoreError> {
-    let mut today = Today::load(tx, &order.filter).await?;
-    let (sql, arguments) = candidates(order, &today, limit);
+) -> Result<Vec<Item>, StoreError> {
+    let (sql, arguments) = candidates(order, Which::Of(looked));
     let rows = tx.rows(&sql, arguments.0).await?;
     let files = rows.iter().map(|row| file_row(row, tx.doing())).collect::<Result<Vec<_>, _>>()?;
-    let last = batch::is_last(files.len(), limit);
-    let cursor = files.last().map(|file| file.id);
     let ids: Vec<Uuid> = files.iter().map(|file| file.id).collect();
+    let mut today = Today::load(tx, &order.filter).await?;
     let pairs = Pairs::load(tx, &ids).await?;
     let mut generations = pair::generations(tx, &ids).await?;
     let mut items = Vec::new();
@@ -60,10 +58,11 @@ pub(super) async fn page(
             items.push(item);
         }
     }
-    Ok(Batch { cursor, last, items })
+    Ok(items)
 }
 
-fn candidates(order: &Order, today: &Today, limit: u32) -> (String, Arguments) {
+/// The statement that finds files, and its arguments.
+pub(super) fn candidates(order: &Order, which: Which<'_>) -> (String, Arguments) {
     let (filter, states) = (&order.filter, order.filter.states(order.mode));
     let mut arguments = Arguments::default();
     let mut arms = Vec::new();
@@ -77,10 +76,7 @@ fn candidates(order: &Order, today: &Today, limit: u32) -> (String, Arguments) {
         // The rest of the filter is about files and about today's subscriptions.
         let fault = Filter { fault: filter.fault.clone(), ..Filter::default() };
         let settled = conditions::settled(&fault, &states, order.started_at, &mut arguments).on("d");
-        let narrowed = match today.narrowed() {
-            Some(ids) => format!("AND d.subscription_id IN ({})", arguments.all(ids)),
-            None => String::new(),
-        };
+        let narrowed = narrowed(filter, &mut arguments);
         arms.push(format!(
             "EXISTS (SELECT 1 FROM delivery d WHERE d.file_id = f.id AND {settled} {narrowed})"
         ));
@@ -110,16 +106,36 @@ fn candidates(order: &Order, today: &Today, limit: u32) -> (String, Arguments) {
         let ids = super::names::uuids(order.mode, filter);
         all.push(format!("f.id IN ({})", arguments.all(ids)));
     }
-    let cursor = arguments.add(order.cursor.unwrap_or(Uuid::nil()));
-    let limit = arguments.add(i64::from(limit));
+    let tail = which.tail("f.id", order.cursor, &mut arguments);
     let sql = format!(
         "SELECT f.id, f.bucket, f.key, f.arrived_at, f.state, f.file_group_id, o.id AS original, \
            (o.expires_at IS NOT NULL AND o.expires_at <= {{now}}) AS expired \
-         FROM file f LEFT JOIN artifact o ON o.file_id = f.id AND o.transform_id IS NULL \
-         WHERE {} AND f.id > {cursor} ORDER BY f.id LIMIT {limit}",
+         FROM file f LEFT JOIN artifact o ON o.file_id = f.id AND o.transform_id IS NULL WHERE {} AND {tail}",
         all.join(" AND ")
     );
     (sql, arguments)
+}
+
+/// Deliveries `d` of the subscriptions that the filter means, as they are today.
+fn narrowed(filter: &Filter, arguments: &mut Arguments) -> String {
+    let mut all = Vec::new();
+    for (column, names) in [
+        ("s.code", &filter.subscription),
+        ("b.code", &filter.subscriber),
+        ("b.code || '/' || e.name", &filter.endpoint),
+    ] {
+        if !names.is_empty() {
+            all.push(format!("{column} IN ({})", arguments.all(names.clone())));
+        }
+    }
+    if all.is_empty() {
+        return String::new();
+    }
+    format!(
+        "AND d.subscription_id IN (SELECT s.id FROM subscription s JOIN subscriber b ON b.id = s.subscriber_id \
+         JOIN endpoint e ON e.id = s.endpoint_id WHERE {})",
+        all.join(" AND ")
+    )
 }
 
 fn file_row(row: &QueryResult, doing: &'static str) -> Result<FileRow, StoreError> {

@@ -1,12 +1,14 @@
 //! The runner's verb: one transaction of one replay.
 
-use outport_core::ReplayId;
-use outport_core::replay::{Pace, ReplayEvent, ReplayMode, ReplayState};
+use outport_core::replay::{Pace, ReplayEvent, ReplayState};
+use outport_core::{Millis, ReplayId};
+use sea_orm::QueryResult;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::batch::{self, Order, Written};
-use super::{chores, redeliver, reprocess, start};
+use super::chores::{self, Chore};
+use super::start;
 use crate::Store;
 use crate::enqueue::OutputExt;
 use crate::error::StoreError;
@@ -43,67 +45,89 @@ pub async fn active(store: &Store) -> Result<Vec<ReplayId>, StoreError> {
     store.read(doing, sql, vec![]).await?.iter().map(|row| id(row, "id", doing)).collect()
 }
 
+/// A replay's row.
+struct Replay {
+    order: Order,
+    state: ReplayState,
+    chore: Option<Chore>,
+    per_minute: Option<i32>,
+    next_due_at: Option<Millis>,
+    requested_by: String,
+}
+
+const SELECT: &str = "SELECT mode, config, filter, started_at, cursor, state, chore, per_minute, next_due_at, \
+     requested_by FROM replay WHERE id = $1";
+
+fn read(row: &QueryResult, id: ReplayId, doing: &'static str) -> Result<Replay, StoreError> {
+    let chore: Option<String> = get(row, "chore", doing)?;
+    Ok(Replay {
+        order: Order {
+            id,
+            mode: word(row, "mode", doing)?,
+            config: word(row, "config", doing)?,
+            filter: json_column(row, "filter", doing)?,
+            started_at: get(row, "started_at", doing)?,
+            cursor: get(row, "cursor", doing)?,
+        },
+        state: word(row, "state", doing)?,
+        chore: chore.map(|chore| Chore::parse(&chore, doing)).transpose()?,
+        per_minute: get(row, "per_minute", doing)?,
+        next_due_at: get(row, "next_due_at", doing)?,
+        requested_by: get(row, "requested_by", doing)?,
+    })
+}
+
 /// Does the next transaction of a replay; `page` subjects at most.
-pub async fn step(
-    store: &Store,
-    replay: ReplayId,
-    page: u32,
-    output_ext: OutputExt,
-) -> Result<Step, StoreError> {
-    let tx = store.begin("creating deliveries of a replay").await?;
+pub async fn step(store: &Store, id: ReplayId, page: u32, output_ext: OutputExt) -> Result<Step, StoreError> {
+    let doing = "creating deliveries of a replay";
+    let rows = store.read(doing, SELECT, args![id.uuid()]).await?;
+    let Some(glance) = rows.first().map(|row| read(row, id, doing)).transpose()? else {
+        return Ok(Step::Nothing);
+    };
+    let creates = glance.state == ReplayState::Running && glance.chore.is_none() && page > 0;
+    let looked = if creates { Some(batch::look(store, &glance.order, page).await?) } else { None };
+    let tx = store.begin(doing).await?;
     // One page at a time, of all replays: two that choose the same delivery must see each other's work.
     if tx.row("SELECT name FROM duty WHERE name = 'replay' {skip_locked}", args![]).await?.is_none() {
         tx.rollback().await?;
         return Ok(Step::Busy);
     }
-    let sql = "SELECT mode, config, filter, started_at, cursor, state, chore, per_minute, next_due_at, requested_by \
-               FROM replay WHERE id = $1 {lock}";
-    let Some(row) = tx.row(sql, args![replay.uuid()]).await? else {
+    let Some(row) = tx.row(&format!("{SELECT} {{lock}}"), args![id.uuid()]).await? else {
         tx.rollback().await?;
         return Ok(Step::Nothing);
     };
-    let doing = tx.doing();
-    let per_minute: Option<i32> = get(&row, "per_minute", doing)?;
+    let replay = read(&row, id, doing)?;
     let now = tx.now().await?;
-    let pace = Pace::new(
-        per_minute.and_then(|rate| u32::try_from(rate).ok()),
-        get(&row, "next_due_at", doing)?,
-        now,
-    );
-    let chore: Option<String> = get(&row, "chore", doing)?;
-    if let Some(chore) = chore {
-        let done = chores::some(&tx, replay, chores::Chore::parse(&chore, doing)?, pace).await?;
+    let rate = replay.per_minute.and_then(|rate| u32::try_from(rate).ok());
+    let pace = Pace::new(rate, replay.next_due_at, now);
+    if let Some(chore) = replay.chore {
+        let done = chores::some(&tx, id, chore, pace).await?;
         tx.commit().await?;
         return Ok(if done == 0 { Step::Nothing } else { Step::Chore(done) });
     }
-    let state: ReplayState = word(&row, "state", doing)?;
     let slots = pace.slots(now, page);
-    if state != ReplayState::Running || slots == 0 {
+    let looked = match looked {
+        Some(looked) if replay.state == ReplayState::Running && slots > 0 => looked.first(slots),
+        _ => {
+            tx.rollback().await?;
+            return Ok(Step::Nothing);
+        }
+    };
+    if replay.order.cursor != glance.order.cursor {
+        // Another runner was faster: what was found is done.
         tx.rollback().await?;
-        return Ok(Step::Nothing);
+        return Ok(Step::Busy);
     }
-    let order = Order {
-        id: replay,
-        mode: word(&row, "mode", doing)?,
-        config: word(&row, "config", doing)?,
-        filter: json_column(&row, "filter", doing)?,
-        started_at: get(&row, "started_at", doing)?,
-        cursor: get(&row, "cursor", doing)?,
-    };
-    let batch = match order.mode {
-        ReplayMode::Redeliver => redeliver::page(&tx, &order, slots).await?,
-        ReplayMode::Reprocess => reprocess::page(&tx, &order, slots, output_ext).await?,
-    };
-    let actor: String = get(&row, "requested_by", doing)?;
-    let written = batch::write(&tx, replay, &actor, &batch.items, pace).await?;
-    if let Some(cursor) = batch.cursor {
-        advance(&tx, replay, cursor, written, pace).await?;
+    let items = batch::decide(&tx, &replay.order, &looked.ids, output_ext).await?;
+    let written = batch::write(&tx, id, &replay.requested_by, &items, pace).await?;
+    if let Some(cursor) = looked.ids.last() {
+        advance(&tx, id, *cursor, written, pace).await?;
     }
-    if batch.last {
-        finish(&tx, replay, state).await?;
+    if looked.last {
+        finish(&tx, id, replay.state).await?;
     }
     tx.commit().await?;
-    Ok(Step::Page { created: written.created, skipped: written.skipped, last: batch.last })
+    Ok(Step::Page { created: written.created, skipped: written.skipped, last: looked.last })
 }
 
 /// The cursor moves in the transaction that creates: after a crash the next page begins where this one ended.

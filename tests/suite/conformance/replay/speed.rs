@@ -34,8 +34,9 @@ async fn a_million(world: World) {
         let plan = world.plan(&question).await;
         let took = began.elapsed();
         println!("{:?}: plan of {what}: {} selected, {took:.2?}", world.store.dialect(), plan.selected);
-        // A glob is looked for in every key.
-        let limit = if question.filter.name.is_some() { 10.0 } else { 3.0 };
+        // A glob is looked for in every key. SQLite sorts what it groups.
+        let slow = question.filter.name.is_some() || world.store.dialect() == Dialect::Sqlite;
+        let limit = if slow { 10.0 } else { 3.0 };
         assert!(took.as_secs_f64() < limit, "{what}: {took:?}");
     }
     let replay = world.start(&request(redeliver(all), "k")).await;

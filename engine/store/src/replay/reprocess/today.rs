@@ -23,7 +23,6 @@ pub(super) struct Party {
 
 pub(super) struct Today {
     parties: BTreeMap<Uuid, Party>,
-    narrow: bool,
     rules: BTreeMap<String, Vec<Rule>>,
     subscriptions: BTreeMap<FileGroupId, Vec<SubscriptionRow>>,
 }
@@ -51,15 +50,7 @@ impl Today {
             let party = Party { subscriber, endpoint, reachable: get(&row, "reachable", doing)?, wanted };
             parties.insert(get(&row, "id", doing)?, party);
         }
-        let narrow =
-            !(filter.subscription.is_empty() && filter.subscriber.is_empty() && filter.endpoint.is_empty());
-        Ok(Self { parties, narrow, rules: BTreeMap::new(), subscriptions: BTreeMap::new() })
-    }
-
-    /// The subscriptions that the filter names; `None`: all of them.
-    pub fn narrowed(&self) -> Option<Vec<Uuid>> {
-        let wanted = || self.parties.iter().filter(|(_, party)| party.wanted).map(|(id, _)| *id).collect();
-        self.narrow.then(wanted)
+        Ok(Self { parties, rules: BTreeMap::new(), subscriptions: BTreeMap::new() })
     }
 
     /// Whether the filter means this subscription.
