@@ -107,10 +107,11 @@ pub(super) const NEWER: &str = "LEFT JOIN delivery n ON n.id = (SELECT k.id FROM
        AND k.part = d.part AND k.id > d.id \
        AND (k.settled_at IS NULL OR k.state = 'delivered' OR k.resolved_at IS NOT NULL) ORDER BY k.id DESC LIMIT 1)";
 
-/// No later delivery than `d` is taken by the same condition.
-pub(super) fn newest(condition: &Condition) -> String {
+/// No later delivery than `d` is taken by the same condition. `file` is the column with its file: that of a joined `file`
+/// where the join leaves few, so that only those few are looked up.
+pub(super) fn newest(condition: &Condition, file: &str) -> String {
     format!(
-        "(SELECT m.id FROM delivery m WHERE m.origin = 'replay' AND m.file_id = d.file_id \
+        "(SELECT m.id FROM delivery m WHERE m.origin = 'replay' AND m.file_id = {file} \
          AND m.subscription_id = d.subscription_id AND m.part = d.part AND m.id > d.id AND {} LIMIT 1) IS NULL",
         condition.on("m")
     )

@@ -166,7 +166,7 @@ impl Tally {
         let mut arguments = Arguments::default();
         let states = order.filter.states(order.mode);
         let settled = conditions::settled(&order.filter, &states, order.started_at, &mut arguments);
-        let (newest, settled) = (conditions::newest(&settled), settled.on("d"));
+        let (newest, settled) = (conditions::newest(&settled, "d.file_id"), settled.on("d"));
         let target = redeliver::target(order.config).replace("d.", "x.");
         let now = arguments.add(order.started_at);
         let special = special(&now);
@@ -215,7 +215,7 @@ impl Tally {
         let mut arguments = Arguments::default();
         let states = order.filter.states(order.mode);
         let settled = conditions::settled(&order.filter, &states, order.started_at, &mut arguments);
-        let (newest, settled) = (conditions::newest(&settled), settled.on("d"));
+        let (newest, settled) = (conditions::newest(&settled, "d.file_id"), settled.on("d"));
         let now = arguments.add(order.started_at);
         let limit = arguments.add(i64::try_from(EXAMPLES).unwrap_or_default());
         let sql = format!(
@@ -288,7 +288,7 @@ async fn left_out(store: &Store, question: &Question, as_of: Millis) -> Result<V
     let mut arguments = Arguments::default();
     let states = question.filter.states(question.mode);
     let settled = conditions::settled(&question.filter, &states, as_of, &mut arguments);
-    let (newest, settled) = (conditions::newest(&settled), settled.on("d"));
+    let (newest, settled) = (conditions::newest(&settled, "d.file_id"), settled.on("d"));
     let list = arguments.all(ids);
     // `coalesce`: of a delivery that is not settled, the condition is unknown and not false.
     let sql = format!(

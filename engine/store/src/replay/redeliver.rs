@@ -33,7 +33,8 @@ pub(super) fn candidates(order: &Order, which: Which<'_>) -> (String, Arguments)
         }
         None => ("d.id", String::new()),
     };
-    let newest = conditions::newest(&settled);
+    let file_id = if file.is_empty() { "d.file_id" } else { "f.id" };
+    let newest = conditions::newest(&settled, file_id);
     let settled = settled.on("d");
     let tail = which.tail("d.id", order.cursor, &mut arguments);
     let sql = format!("SELECT {columns} FROM delivery d {file} WHERE {settled} AND {newest} AND {tail}");

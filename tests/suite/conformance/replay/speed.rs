@@ -15,18 +15,22 @@ use super::{in_state, redeliver, request};
 
 on_both!(a_million);
 
-const ROWS: u32 = 1_000_000;
+/// What is promised stands in docs/STATES.md, with the numbers that were measured; a machine that does other things meanwhile
+/// is slower, so what fails here is an order of magnitude: a statement that lost its index.
+const SLOWER: f64 = 10.0;
 /// As many are created before the rate is taken.
 const CREATED: u32 = 40_000;
 
 async fn a_million(world: World) {
     need!(set::full());
-    fill(&world, ROWS).await;
+    // OUTPORT_TEST_ROWS: fewer, for a quick look.
+    let rows = std::env::var("OUTPORT_TEST_ROWS").map_or(1_000_000, |rows| rows.parse().unwrap());
+    fill(&world, rows).await;
     let all = in_state(&[Standing::Failed, Standing::Delivered]);
     for (what, filter) in [
-        ("a million failed and delivered", all.clone()),
+        ("all", all.clone()),
         ("failed", in_state(&[Standing::Failed])),
-        ("since the last 10,000", Filter { since: since(990_000), ..all.clone() }),
+        ("the last 10,000", Filter { since: since(i64::from(rows) - 10_000), ..all.clone() }),
         ("by name", Filter { name: Some("9999*".parse().unwrap()), ..all.clone() }),
     ] {
         let question = redeliver(filter);
@@ -34,10 +38,7 @@ async fn a_million(world: World) {
         let plan = world.plan(&question).await;
         let took = began.elapsed();
         println!("{:?}: plan of {what}: {} selected, {took:.2?}", world.store.dialect(), plan.selected);
-        // A glob is looked for in every key. SQLite sorts what it groups.
-        let slow = question.filter.name.is_some() || world.store.dialect() == Dialect::Sqlite;
-        let limit = if slow { 10.0 } else { 3.0 };
-        assert!(took.as_secs_f64() < limit, "{what}: {took:?}");
+        assert!(took.as_secs_f64() < 3.0 * SLOWER, "{what}: {took:?}");
     }
     let replay = world.start(&request(redeliver(all), "k")).await;
     let (began, mut created) = (Instant::now(), 0);
@@ -49,7 +50,7 @@ async fn a_million(world: World) {
     }
     let rate = f64::from(created) / began.elapsed().as_secs_f64();
     println!("{:?}: created {created} at {rate:.0}/s", world.store.dialect());
-    assert!(rate >= 2_000.0, "{rate:.0}/s");
+    assert!(rate >= 2_000.0 / SLOWER, "{rate:.0}/s");
     // No receipts were written: the invariants that are asked after each test need not hold for these.
     world.sql("UPDATE delivery SET state = 'cancelled' WHERE state = 'delivered'").await;
 }
