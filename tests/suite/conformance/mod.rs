@@ -13,7 +13,7 @@ mod ordering;
 mod problems;
 mod transforms;
 mod why;
-mod world;
+pub mod world;
 
 /// Makes two tests of an `async fn(World)`: `sqlite` and `postgres`.
 macro_rules! on_both {
