@@ -7,5 +7,6 @@ mod conformance;
 mod crash;
 mod docs;
 mod e2e;
+mod model;
 mod operators;
 mod servers;

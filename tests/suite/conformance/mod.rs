@@ -14,7 +14,7 @@ mod problems;
 mod replay;
 mod transforms;
 mod why;
-mod world;
+pub mod world;
 
 /// Makes two tests of an `async fn(World)`: `sqlite` and `postgres`.
 macro_rules! on_both {

@@ -25,13 +25,13 @@ const UNWATCHED: usize = 3;
 
 #[test]
 fn sqlite() {
-    need!(run(None, seed()));
+    need!(run(None, set::seed()));
 }
 
 #[test]
 fn postgres() {
     let database = need!(Database::create());
-    need!(run(Some(database), seed()));
+    need!(run(Some(database), set::seed()));
 }
 
 #[test]
@@ -48,15 +48,6 @@ fn twenty_seeds_on_postgres() {
     for seed in 0..20 {
         let database = need!(Database::create());
         need!(run(Some(database), seed));
-    }
-}
-
-/// The one asked for with `OUTPORT_TEST_SEED`, else a new one each time: crashes are looked for, not re-enacted. The
-/// moments are counted in progress, so that the same seed hits about the same work again.
-fn seed() -> u64 {
-    match std::env::var("OUTPORT_TEST_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => rand::random_range(1..1_000_000),
     }
 }
 
