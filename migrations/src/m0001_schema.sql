@@ -252,6 +252,7 @@ CREATE TABLE lane (
   opened_at bigint,
   open_ms bigint NOT NULL DEFAULT 0,
   failing_since bigint,
+  recovered_at bigint,
   paused_by text,
   pause_reason text,
   paused_at bigint,

@@ -68,6 +68,8 @@ pub struct Lane {
     pub opened_at: Option<Millis>,
     /// When the present row of failures began.
     pub failing_since: Option<Millis>,
+    /// When its last trouble ended.
+    pub recovered_at: Option<Millis>,
     /// Since when the engine tries no more, after failing for days; an operator resumes it.
     pub suspended_at: Option<Millis>,
     /// Set by an operator's pause.
@@ -99,6 +101,26 @@ pub enum Signal<'a> {
     Nothing,
 }
 
+impl<'a> Signal<'a> {
+    /// What the fault of an ended attempt says about its endpoint.
+    pub fn of_fault(fault: &'a Fault, secret_version: Option<&'a str>) -> Self {
+        if fault.shared {
+            return Self::Nothing;
+        }
+        match fault.class() {
+            // The server answered: whatever it refused, it is up and let us in.
+            Class::Remote => Self::Worked { logged_in: None },
+            Class::Artifact | Class::Engine | Class::Cancelled | Class::Input => Self::Nothing,
+            Class::Endpoint | Class::Credential | Class::Identity | Class::Config => {
+                Self::Fault { fault, secret_version }
+            }
+        }
+    }
+}
+
+/// Files that one connection carries at once; a lane with more of them asks for a further one.
+pub const FILES_PER_CONNECTION: i64 = 32;
+
 const WINDOW: i32 = 20;
 const STRIKES_TO_OPEN: i32 = 5;
 const FAILED_OF_WINDOW_TO_OPEN: u32 = 10;
@@ -123,6 +145,7 @@ impl Lane {
             open_ms: 0,
             opened_at: None,
             failing_since: None,
+            recovered_at: None,
             suspended_at: None,
             paused: false,
             closed_since: None,
@@ -194,6 +217,18 @@ impl Lane {
             || self.health != Health::Closed
     }
 
+    /// Connections allowed now, of the `most` that its endpoint allows: one is enough for the one file of a probation.
+    pub fn connections(&self, most: i32) -> i32 {
+        if self.is_on_probation() { 1 } else { most }
+    }
+
+    /// Whether something other than an operator or the clock keeps work away, or did until the test that is under way.
+    pub fn is_in_trouble(&self) -> bool {
+        self.health != Health::Closed
+            || self.suspended_at.is_some()
+            || self.blocked_reason.is_some_and(|reason| reason != BlockReason::Window)
+    }
+
     /// Files in flight allowed now.
     pub fn room(&self) -> i32 {
         if self.is_on_probation() { 1 } else { self.ramp.min(self.cap).max(1) }
@@ -227,6 +262,9 @@ impl Lane {
                 }
                 next.suspend_if_hopeless(timing, now);
             }
+        }
+        if self.is_in_trouble() && !next.is_in_trouble() {
+            next.recovered_at = Some(now);
         }
         next.mark_closed(now);
         next

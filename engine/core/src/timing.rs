@@ -39,6 +39,8 @@ pub struct Timing {
     pub credential_max: Duration,
     /// A lane that failed for this long is suspended.
     pub suspend: Duration,
+    /// A lane must stay open for this long before its recovery is told; one that fails again within it is not told again.
+    pub settle: Duration,
     /// How often the artifact store is searched for objects that belong to no file.
     pub garbage: Duration,
     /// Such an object goes when it is older than this: it may belong to a transaction that is still under way.
@@ -74,6 +76,7 @@ impl Default for Timing {
             credential: s(30 * MINUTE),
             credential_max: s(24 * HOUR),
             suspend: s(120 * HOUR),
+            settle: s(10 * MINUTE),
             garbage: s(6 * HOUR),
             garbage_age: s(24 * HOUR),
             drain: s(30 * SECOND),
@@ -103,6 +106,7 @@ impl Timing {
             credential: one(self.credential),
             credential_max: one(self.credential_max),
             suspend: one(self.suspend),
+            settle: one(self.settle),
             garbage: one(self.garbage),
             garbage_age: one(self.garbage_age),
             drain: one(self.drain),

@@ -58,6 +58,20 @@ impl Window {
         })
     }
 
+    /// When the window begins next: at `now` or later, also when `now` is in it.
+    pub fn next_start(&self, now: Millis) -> Option<Millis> {
+        let now = Timestamp::from_millisecond(now).ok()?.to_zoned(self.zone.clone());
+        // Today's may be over; a start that the clocks skip comes a day, or a week, later.
+        (0..=14).find_map(|ahead| {
+            let date = now.date().checked_add(ahead.days()).ok()?;
+            if self.start.weekday.is_some_and(|weekday| weekday != date.weekday()) {
+                return None;
+            }
+            let start = date.to_datetime(self.start.time).to_zoned(self.zone.clone()).ok()?;
+            (start >= now).then(|| start.timestamp().as_millisecond())
+        })
+    }
+
     /// How many days after its start the window ends.
     fn end_day(&self) -> i64 {
         let overnight = self.end.time <= self.start.time;
@@ -193,6 +207,20 @@ mod tests {
         {
             let error = text.parse::<Window>().unwrap_err();
             assert!(error.contains("write it as"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_next_start_is_today_or_later() {
+        let cases = [
+            ("02:00..02:30", "2026-11-21T02:00:00Z", "2026-11-21T02:00:00Z"),
+            ("02:00..02:30", "2026-11-21T02:00:01Z", "2026-11-22T02:00:00Z"),
+            ("fri 18:00..mon 08:00", "2026-11-21T03:00:00Z", "2026-11-27T18:00:00Z"),
+            ("fri 18:00..mon 08:00 Europe/Berlin", "2026-11-17T03:00:00Z", "2026-11-20T17:00:00Z"),
+        ];
+        for (window, now, start) in cases {
+            let window: Window = window.parse().unwrap();
+            assert_eq!(window.next_start(at(now)), Some(at(start)), "{window} at {now}");
         }
     }
 

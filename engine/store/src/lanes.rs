@@ -15,7 +15,7 @@ use crate::sql::{Tx, args, list, padded};
 pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes, lane.recent, lane.recent_n, \
      lane.login_strikes, lane.login_ok_version, lane.refused_version, lane.blocked_until, lane.blocked_reason, \
      lane.seen_identity, lane.open_ms, lane.opened_at, lane.failing_since, \
-     lane.suspended_at, lane.paused_at, lane.closed_since, lane.closed_ms";
+     lane.recovered_at, lane.suspended_at, lane.paused_at, lane.closed_since, lane.closed_ms";
 
 /// A row with [`COLUMNS`] as a [`Lane`].
 pub(crate) fn read(row: &QueryResult, doing: &'static str) -> Result<Lane, StoreError> {
@@ -36,6 +36,7 @@ pub(crate) fn read(row: &QueryResult, doing: &'static str) -> Result<Lane, Store
         open_ms: get(row, "open_ms", doing)?,
         opened_at: get(row, "opened_at", doing)?,
         failing_since: get(row, "failing_since", doing)?,
+        recovered_at: get(row, "recovered_at", doing)?,
         suspended_at: get(row, "suspended_at", doing)?,
         paused: get::<Option<Millis>>(row, "paused_at", doing)?.is_some(),
         closed_since: get(row, "closed_since", doing)?,
@@ -80,7 +81,7 @@ pub(crate) async fn save(tx: &Tx, endpoint: EndpointId, lane: &Lane) -> Result<(
         "UPDATE lane SET health = $2, cap = $3, ramp = $4, strikes = $5, recent = $6, recent_n = $7, \
          login_strikes = $8, login_ok_version = $9, refused_version = $10, blocked_until = $11, \
          blocked_reason = $12, seen_identity = $13, open_ms = $14, opened_at = $15, failing_since = $16, \
-         suspended_at = $17, closed_since = $18, closed_ms = $19 \
+         suspended_at = $17, closed_since = $18, closed_ms = $19, recovered_at = $20 \
          WHERE endpoint_id = $1",
         args![
             endpoint.uuid(),
@@ -101,7 +102,8 @@ pub(crate) async fn save(tx: &Tx, endpoint: EndpointId, lane: &Lane) -> Result<(
             lane.failing_since,
             lane.suspended_at,
             lane.closed_since,
-            lane.closed_ms
+            lane.closed_ms,
+            lane.recovered_at
         ],
     )
     .await

@@ -250,6 +250,7 @@ impl Store<'_> {
             open_ms: row.get("open_ms")?,
             opened_at: instant("opened_at")?,
             failing_since: instant("failing_since")?,
+            recovered_at: instant("recovered_at")?,
             suspended_at: instant("suspended_at")?,
             paused: row.get::<Option<Millis>>("paused_at")?.is_some(),
             closed_since: instant("closed_since")?,

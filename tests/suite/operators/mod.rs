@@ -3,6 +3,7 @@
 mod acts;
 mod cancel;
 mod problems;
+mod simulate;
 mod why;
 
 use outport_tests::process::Finished;

@@ -8,6 +8,7 @@ mod lane;
 mod problems;
 mod read;
 mod replay;
+mod simulate;
 mod up;
 mod why;
 
@@ -278,6 +279,11 @@ enum EndpointCommand {
     Read(NamedCommand),
     #[command(flatten)]
     Act(acts::EndpointAct),
+    /// What an outage would look like: attempts, breaker and messages on a virtual clock; nothing is sent
+    #[command(
+        after_help = "Examples:\n  outport endpoint simulate acme/sftp --outage \"fri 18:00..mon 08:00\" --files 4000\n  outport endpoint simulate acme/sftp --outage 2026-11-20T18:00:00Z..2026-11-21T06:00:00Z --fault credential.refused"
+    )]
+    Simulate(simulate::SimulateArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -337,6 +343,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Delivery(DeliveryCommand::Read(command)) => read::deliveries(&load()?.0, command).await?,
         Command::Delivery(DeliveryCommand::Act(act)) => return acts::delivery(&load()?.0, act).await,
         Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
+        Command::Endpoint(EndpointCommand::Simulate(args)) => simulate::run(&load()?.0, args).await?,
         Command::Endpoint(EndpointCommand::Act(act)) => return acts::endpoint(&load()?.0, act).await,
         Command::Subscription(SubscriptionCommand::Read(command)) => {
             read::subscriptions(&load()?.0, command).await?

@@ -92,8 +92,7 @@ fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), S
         settings: json(row, "settings", doing)?,
     };
     let lane = lanes::read(row, doing)?;
-    // One connection is enough for the one file of a lane on probation.
-    let max_connections = if lane.is_on_probation() { 1 } else { get::<i32>(row, "max_connections", doing)? };
+    let max_connections = lane.connections(get(row, "max_connections", doing)?);
     let due = DueLane {
         endpoint,
         room: lane.room().into(),

@@ -11,6 +11,7 @@ mod seats;
 mod take;
 mod types;
 
+use outport_core::lane::FILES_PER_CONNECTION;
 use outport_core::timing::millis;
 use outport_core::{LeaseId, Timing, WorkerId};
 
@@ -21,9 +22,6 @@ use due_lanes::Load;
 pub use types::{
     ArtifactRow, Claim, ClaimedSend, EndpointRow, FinalSeen, Limits, RenameIntent, on_unconfirmed,
 };
-
-/// Files that one connection carries at once; a lane with more of them asks for a further seat.
-const FILES_PER_CONNECTION: i64 = 32;
 
 /// Claims due deliveries for `worker`.
 ///

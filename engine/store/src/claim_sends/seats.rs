@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use outport_core::lane::FILES_PER_CONNECTION;
 use outport_core::{EndpointId, Millis, WorkerId};
 
+use super::Share;
 use super::pick::Picked;
-use super::{FILES_PER_CONNECTION, Share};
 use crate::error::StoreError;
 use crate::row::{get, id};
 use crate::sql::{Tx, args, tuples};

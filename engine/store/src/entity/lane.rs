@@ -24,6 +24,7 @@ pub struct Model {
     pub opened_at: Option<i64>,
     pub open_ms: i64,
     pub failing_since: Option<i64>,
+    pub recovered_at: Option<i64>,
     pub paused_by: Option<String>,
     pub pause_reason: Option<String>,
     pub paused_at: Option<i64>,

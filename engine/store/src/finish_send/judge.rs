@@ -3,7 +3,7 @@
 use outport_core::delivery::{AttemptOutcome, DeliveryEvent};
 use outport_core::lane::Signal;
 use outport_core::retry::{self, Decision, Limits, Past};
-use outport_core::{Class, Millis, Timing};
+use outport_core::{Millis, Timing};
 
 use super::{End, Report};
 
@@ -25,13 +25,8 @@ pub(super) fn signal(report: &Report) -> Signal<'_> {
             Signal::Worked { logged_in: if receipt.fresh_login { secret_version } else { None } }
         }
         End::Unconfirmed { .. } => Signal::Worked { logged_in: None },
-        End::Fault { fault, .. } | End::Unknown { fault, .. } if fault.shared => Signal::Nothing,
-        End::Fault { fault, .. } => match fault.class() {
-            // The server answered: whatever it refused, it is up and let us in.
-            Class::Remote => Signal::Worked { logged_in: None },
-            Class::Artifact | Class::Engine | Class::Cancelled | Class::Input => Signal::Nothing,
-            _ => Signal::Fault { fault, secret_version },
-        },
+        End::Fault { fault, .. } => Signal::of_fault(fault, secret_version),
+        End::Unknown { fault, .. } if fault.shared => Signal::Nothing,
         End::Unknown { fault, .. } => Signal::Fault { fault, secret_version },
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::lane::{Lane, Signal};
+use outport_core::news::news;
 use outport_core::{EndpointId, Millis, Timing};
 
 use super::judge::signal;
@@ -18,6 +19,8 @@ pub(super) struct LaneChanges(BTreeMap<EndpointId, LaneChange>);
 struct LaneChange {
     before: Lane,
     after: Lane,
+    /// When it was changed last.
+    at: Millis,
 }
 
 impl LaneChanges {
@@ -47,7 +50,7 @@ impl LaneChanges {
         let rows = lanes::read_all(tx, endpoints, lock).await?;
         Ok(Self(
             rows.into_iter()
-                .map(|(id, lane)| (id, LaneChange { before: lane.clone(), after: lane }))
+                .map(|(id, lane)| (id, LaneChange { before: lane.clone(), after: lane, at: 0 }))
                 .collect(),
         ))
     }
@@ -57,6 +60,7 @@ impl LaneChanges {
     pub(super) fn fold(&mut self, ending: &Ending<'_>, timing: &Timing, now: Millis) {
         if let Some(lane) = self.0.get_mut(&ending.report.endpoint_id) {
             lane.after = lane.after.after(&signal(ending.report), timing, now, ending.random);
+            lane.at = now;
         }
     }
 
@@ -66,11 +70,16 @@ impl LaneChanges {
     }
 
     /// Saves what changed, and wakes the lanes that got a job back.
-    pub(super) async fn write(self, tx: &Tx, settled: &[Settled<'_>]) -> Result<(), StoreError> {
+    pub(super) async fn write(
+        self,
+        tx: &Tx,
+        settled: &[Settled<'_>],
+        timing: &Timing,
+    ) -> Result<(), StoreError> {
         for (endpoint, lane) in &self.0 {
             if lane.before != lane.after {
                 lanes::save(tx, *endpoint, &lane.after).await?;
-                note_block(tx, *endpoint, lane).await?;
+                note_news(tx, *endpoint, lane, timing).await?;
             }
         }
         let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
@@ -87,21 +96,19 @@ impl LaneChanges {
 }
 
 /// A lane that closes or opens is an event that people look for.
-async fn note_block(tx: &Tx, endpoint: EndpointId, change: &LaneChange) -> Result<(), StoreError> {
-    let (before, after) = (&change.before, &change.after);
-    let event = match (&before.suspended_at, &after.suspended_at) {
-        (None, Some(_)) => "lane_suspended",
-        _ if before.blocked_reason == after.blocked_reason && before.blocked_until == after.blocked_until => {
-            return Ok(());
-        }
-        _ if after.blocked_reason.is_some() => "lane_blocked",
-        _ => "lane_recovered",
-    };
+async fn note_news(
+    tx: &Tx,
+    endpoint: EndpointId,
+    change: &LaneChange,
+    timing: &Timing,
+) -> Result<(), StoreError> {
+    let Some(news) = news(&change.before, &change.after, timing, change.at) else { return Ok(()) };
+    let after = &change.after;
     let detail = serde_json::json!({
         "reason": after.blocked_reason.map(|r| r.as_str()),
         "until": after.blocked_until,
         "seen_identity": after.seen_identity,
     });
-    let id = endpoint.uuid();
-    history::add(tx, Entry { actor: "engine", subject_kind: "endpoint", subject_id: id, event, detail }).await
+    let (subject_id, event) = (endpoint.uuid(), news.event.as_str());
+    history::add(tx, Entry { actor: "engine", subject_kind: "endpoint", subject_id, event, detail }).await
 }

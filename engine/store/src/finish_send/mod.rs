@@ -176,7 +176,7 @@ pub(crate) async fn record(
     write::attempts(tx, &settled).await?;
     write::deliveries(tx, &settled).await?;
     write::notes(tx, &settled).await?;
-    lanes.write(tx, &settled).await?;
+    lanes.write(tx, &settled, timing).await?;
     let mut turns = BTreeSet::new();
     for settled in settled.iter().filter(|s| s.state.is_terminal()) {
         let Some(delivery) = deliveries.get(&settled.report.delivery_id) else { continue };
