@@ -11,6 +11,7 @@ pub mod lane;
 pub mod pattern;
 pub mod reason;
 pub mod remote_name;
+pub mod replay;
 pub mod retry;
 pub mod route;
 pub mod settings;

@@ -11,6 +11,7 @@ mod finish;
 mod lost_wake_up;
 mod ordering;
 mod problems;
+mod replay;
 mod transforms;
 mod why;
 pub mod world;
