@@ -5,6 +5,7 @@ mod bad_input;
 mod binary;
 mod conformance;
 mod crash;
+mod database_faults;
 mod docs;
 mod e2e;
 mod model;

@@ -117,6 +117,10 @@ pub enum Action {
         subscription: usize,
         on: bool,
     },
+    /// Redelivers what failed or may have arrived; `all`: and what arrived or was cancelled.
+    Replay {
+        all: bool,
+    },
     GiveUp,
     Rederive,
 }
@@ -151,12 +155,9 @@ pub fn any() -> impl Strategy<Value = Action> {
         3 => (select([EndpointAct::Pause, EndpointAct::Resume, EndpointAct::Retry, EndpointAct::AcceptKey].as_slice()),
                 0..3usize)
             .prop_map(|(act, which)| Action::Endpoint { act, which }),
-        1 => (0..4usize, any_bool()).prop_map(|(subscription, on)| Action::Switch { subscription, on }),
+        1 => (0..4usize, prop::bool::ANY).prop_map(|(subscription, on)| Action::Switch { subscription, on }),
+        2 => prop::bool::ANY.prop_map(|all| Action::Replay { all }),
         1 => Just(Action::GiveUp),
         1 => Just(Action::Rederive),
     ]
-}
-
-fn any_bool() -> impl Strategy<Value = bool> {
-    prop::bool::ANY
 }

@@ -11,6 +11,9 @@ use outport_store::acts::{self, By};
 use outport_store::claim_sends::{self, ClaimedSend, Limits, RenameIntent};
 use outport_store::enqueue::Dispatched;
 use outport_store::finish_send::{End, Finished, finish};
+use outport_store::replay::plan::{Question, plan};
+use outport_store::replay::run::{self, Step};
+use outport_store::replay::start::{Request, Started, start};
 use outport_store::rescue::{Which, rescue};
 use outport_store::stage::{Entering, enter_renaming};
 use outport_store::writer::Writer;
@@ -139,6 +142,7 @@ impl<'a> Driver<'a> {
                 possible(acts::subscription::switch(store, id, *on, by()).await, wanted)?;
                 self.ledger.subscriptions[*subscription].enabled = *on;
             }
+            Action::Replay { all } => return self.replay(*all, from).await,
             Action::GiveUp => {
                 let failed = give_up::give_up(store).await?;
                 let now = self.since(from).await?;
@@ -324,7 +328,7 @@ impl<'a> Driver<'a> {
             let subscription = &self.ledger.subscriptions[delivery.subscription];
             let place = (delivery.subscription, delivery.name.clone());
             let before = self.partner.insert(place, delivery.file);
-            let newer = before.is_none_or(|before| before < delivery.file);
+            let newer = before.is_none_or(|before| before <= delivery.file);
             ensure!(
                 newer || !subscription.stale_skip,
                 "an old version on top of a new one at {}",
@@ -373,6 +377,47 @@ impl<'a> Driver<'a> {
         let wanted = self.ledger.free(of, timing, now);
         ensure!(freed == wanted, "{freed} deliveries were freed, not {wanted}");
         self.tell(&format!("{freed} freed"));
+        Ok(now)
+    }
+
+    async fn replay(&mut self, all: bool, from: i64) -> anyhow::Result<When> {
+        use outport_core::replay::{Filter, ReplayConfig, ReplayMode, Standing};
+        let store = &self.world.store;
+        let state = Standing::DELIVERIES[..]
+            .iter()
+            .filter(|state| all || matches!(state, Standing::Failed | Standing::Unconfirmed));
+        let filter = Filter { state: state.copied().collect(), ..Filter::default() };
+        let states: Vec<DeliveryState> = filter.state.iter().filter_map(|s| s.delivery_state()).collect();
+        let question = Question { mode: ReplayMode::Redeliver, config: ReplayConfig::Current, filter };
+        let plan = plan(store, &question, |_| None).await?;
+        let request = Request {
+            question,
+            per_minute: None,
+            reason: "a test".into(),
+            idempotency_key: format!("{from}-{}", self.story.len()),
+            actor: by().actor.into(),
+        };
+        let Started::New(id) = start(store, &request, &plan).await? else { bail!("the key was known") };
+        let (mut made, mut left_out) = (0, 0);
+        loop {
+            // Small pages: the cursor has to do its part.
+            match run::step(store, id, 2, |_| None).await? {
+                Step::Page { created, skipped, last } => {
+                    (made, left_out) = (made + created as usize, left_out + skipped as usize);
+                    if last {
+                        break;
+                    }
+                }
+                other => bail!("the replay does {other:?}"),
+            }
+        }
+        let now = self.since(from).await?;
+        let (wanted, skipped) = self.ledger.replay(&states, now);
+        self.tell(&format!("{made} made, {left_out} skipped"));
+        ensure!((made, left_out) == (wanted.len(), skipped), "{} and {skipped} were to be", wanted.len());
+        let planned = (plan.selected as usize, plan.sendable as usize);
+        ensure!(planned == (made + left_out, made), "the plan says {planned:?}");
+        self.store().replayed(&mut self.ledger, wanted).await?;
         Ok(now)
     }
 

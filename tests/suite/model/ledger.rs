@@ -75,6 +75,8 @@ pub struct Delivery {
     pub code: Option<&'static str>,
     pub duplicate: bool,
     pub resolved: bool,
+    /// The delivery that it does over.
+    pub replays: Option<DeliveryId>,
     pub created: When,
     pub deadline: When,
     /// The lane's account of closed time when it was made.

@@ -10,11 +10,13 @@ use outport_core::{Class, DeliveryId, LeaseId, Timing, WorkerId};
 use outport_store::finish_send::End;
 
 use super::action::DeliveryAct;
-use super::ledger::{Attempt, Job, Lease, Ledger};
+use super::ledger::{Attempt, Delivery, Job, Lease, Ledger};
 use super::time::When;
 
 /// In the middle: every random number of the model's world.
 pub const RANDOM: f64 = 0.5;
+/// Three days, in milliseconds.
+pub const DEADLINE: i64 = 72 * 3_600_000;
 /// Workers that may vanish in a row.
 const ABANDONED: usize = 5;
 
@@ -147,7 +149,8 @@ impl Ledger {
             }
         }
         for ((_, who), seat) in &mut self.seats {
-            if *who == worker {
+            // One that ran out may be another's by now.
+            if *who == worker && !seat.is_over(now) {
                 *seat = until;
             }
         }
@@ -214,6 +217,7 @@ impl Ledger {
         };
         delivery.end(outcome, charged);
         delivery.abandoned = 0;
+        let (file, subscription, replays) = (delivery.file, delivery.subscription, delivery.replays);
         match next {
             Err(state) => delivery.settle(state, code),
             Ok(wait) => {
@@ -221,7 +225,46 @@ impl Ledger {
                 delivery.job = Some(Job { due: now.plus(wait), lease: None });
             }
         }
-        Some(delivery.state)
+        let state = delivery.state;
+        if replays.is_some() && state == S::Delivered {
+            let same = |d: &&mut Delivery| d.file == file && d.subscription == subscription;
+            let earlier = self.deliveries.range_mut(..id).map(|(_, d)| d).filter(same);
+            earlier.filter(|d| d.state.is_terminal()).for_each(|d| d.resolved = true);
+        }
+        Some(state)
+    }
+
+    /// What a replay of these states makes, in order, and how many it skips.
+    pub fn replay(&self, states: &[S], now: When) -> (Vec<Delivery>, usize) {
+        let selected = |d: &Delivery| states.contains(&d.state) && !d.resolved;
+        let (mut made, mut skipped) = (Vec::new(), 0);
+        for (id, old) in self.deliveries.iter().filter(|(_, d)| selected(d)) {
+            let same = |d: &&Delivery| d.file == old.file && d.subscription == old.subscription;
+            let later = || self.deliveries.range(id..).skip(1).map(|(_, d)| d).filter(same);
+            if later().any(selected) {
+                continue;
+            }
+            let subscription = &self.subscriptions[old.subscription];
+            let over = |d: &Delivery| !d.state.is_terminal() || d.state == S::Delivered || d.resolved;
+            if later().any(over) || !subscription.enabled {
+                skipped += 1;
+                continue;
+            }
+            made.push(Delivery {
+                state: S::Queued,
+                attempts: Vec::new(),
+                abandoned: 0,
+                code: None,
+                duplicate: old.duplicate || matches!(old.state, S::Unconfirmed | S::Delivered),
+                replays: Some(*id),
+                created: now,
+                deadline: now.plus(DEADLINE),
+                closed_before: self.endpoints[subscription.endpoint].health.closed_for(now),
+                job: (!subscription.in_order).then_some(Job { due: now, lease: None }),
+                ..old.clone()
+            });
+        }
+        (made, skipped)
     }
 
     /// Frees leases: those of a worker, uncounted, or those that ran out.

@@ -80,7 +80,7 @@ impl Store<'_> {
             );
             let mut created = now;
             ensure!(created.adopt(self.turned(row.get("created_at")?)), "created_at is not {now:?}");
-            let mut deadline = created.plus(72 * 3_600_000);
+            let mut deadline = created.plus(super::rules::DEADLINE);
             ensure!(deadline.adopt(self.turned(row.get("deadline_at")?)), "the deadline is not {deadline:?}");
             let delivery = Delivery {
                 subscription,
@@ -92,6 +92,7 @@ impl Store<'_> {
                 code: None,
                 duplicate: false,
                 resolved: false,
+                replays: None,
                 created,
                 deadline,
                 closed_before,
@@ -101,6 +102,35 @@ impl Store<'_> {
             ledger.deliveries.insert(id, delivery);
         }
         ensure!(missing.is_empty(), "no delivery for {missing:?}");
+        Ok(())
+    }
+
+    /// Deliveries that a replay made.
+    pub async fn replayed(&self, ledger: &mut Ledger, made: Vec<Delivery>) -> anyhow::Result<()> {
+        let sql = "SELECT id, source_id, remote_name, created_at, deadline_at, lane_closed_ms FROM delivery \
+                   WHERE origin = 'replay' ORDER BY id";
+        let mut made: BTreeMap<Option<DeliveryId>, Delivery> =
+            made.into_iter().map(|d| (d.replays, d)).collect();
+        for row in self.rows(sql).await? {
+            let id: DeliveryId = row.id("id")?;
+            if ledger.deliveries.contains_key(&id) {
+                continue;
+            }
+            let source: DeliveryId = row.id("source_id")?;
+            let delivery = made.remove(&Some(source)).with_context(|| format!("{source} is sent again"))?;
+            let mut delivery = delivery;
+            ensure!(delivery.name == row.get::<String>("remote_name")?, "{source} under another name");
+            let (created, deadline) = (row.get("created_at")?, row.get("deadline_at")?);
+            ensure!(delivery.created.adopt(self.turned(created)), "created_at is not {:?}", delivery.created);
+            ensure!(
+                delivery.deadline.adopt(self.turned(deadline)),
+                "deadline_at is not {:?}",
+                delivery.deadline
+            );
+            ensure!(delivery.closed_before.adopt(row.get("lane_closed_ms")?), "lane_closed_ms");
+            ledger.deliveries.insert(id, delivery);
+        }
+        ensure!(made.is_empty(), "not sent again: {:?}", made.keys());
         Ok(())
     }
 
