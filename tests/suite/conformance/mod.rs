@@ -13,6 +13,7 @@ mod ordering;
 mod problems;
 mod replay;
 mod transforms;
+mod upkeep;
 mod why;
 pub mod world;
 

@@ -426,7 +426,7 @@ impl<'a> Driver<'a> {
         let suits = |id: &DeliveryId| self.ledger.clone().act(act, *id, When::exactly(from));
         let all: Vec<DeliveryId> = self.ledger.deliveries.keys().copied().collect();
         let suited: Vec<DeliveryId> = all.iter().copied().filter(suits).collect();
-        let Some(id) = nth(if which % 4 == 0 { &all } else { &suited }, which).copied() else {
+        let Some(id) = nth(if which.is_multiple_of(4) { &all } else { &suited }, which).copied() else {
             return self.since(from).await;
         };
         let store = &self.world.store;

@@ -29,6 +29,7 @@ async fn any_history_is_as_the_rules_say(world: World) {
     let seed = set::seed();
     let database = world.store.dialect();
     // Not eprintln!, which the test runner swallows when the test passes.
+    #[expect(clippy::explicit_write, reason = "the test runner swallows what eprintln! says")]
     writeln!(std::io::stderr(), "{database:?}, OUTPORT_TEST_SEED={seed}: {cases} histories").unwrap();
     let failed = tokio::task::block_in_place(|| search(&world, seed, cases, length));
     if let Some((history, problem)) = failed {
