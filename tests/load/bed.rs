@@ -95,10 +95,9 @@ impl Bed {
         Ok(Some(pids.into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect()))
     }
 
-    /// The state that a database has some time after it was filled: statistics and visibility map are there, and what
-    /// was filled in is on the disk. Else the next checkpoint writes it while we measure, and every commit waits behind it
-    /// (seen: half the rate after 500,000 copies, with the same time in every statement). On SQLite nothing is done, as in
-    /// the product.
+    /// The state that a database has some time after it was filled: statistics and visibility map are there, and what was
+    /// filled in is on the disk, so that no checkpoint writes it while we measure. On SQLite nothing is done, as in the
+    /// product.
     pub async fn settle(&self) -> Result<()> {
         if self.is_postgres() {
             world::run(&self.raw, "VACUUM ANALYZE").await?;

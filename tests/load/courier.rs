@@ -22,6 +22,7 @@ use outport_send::{
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen, Limits};
 use outport_store::finish_send::{End, Finished, Receipt, Report};
 use outport_store::next_work::next_work;
+use outport_store::rescue::{Which, rescue};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -164,6 +165,8 @@ impl<'a> Courier<'a> {
         if let Some(broken) = self.shared.broken() {
             bail!("{broken}");
         }
+        // As a process that ends: its seats would keep the next worker from the lanes until they expire, a minute later.
+        rescue(&self.bed.store, Which::OfWorker(self.worker), &self.bed.timing).await?;
         let (Some(begin), Some(end)) = (begin, end) else { bail!("nothing was delivered") };
         self.shared.delivered.store(0, Ordering::Relaxed);
         let delivered = (end.done - begin.done) as f64;
