@@ -4,6 +4,7 @@ pub mod openssh;
 pub mod postgres;
 mod ssh_keys;
 pub mod tmpfs;
+pub mod webhook;
 
 use std::path::Path;
 use std::process::Command;
