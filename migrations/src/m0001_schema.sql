@@ -387,13 +387,17 @@ CREATE TABLE notification (
   id uuid PRIMARY KEY,
   history_id uuid NOT NULL REFERENCES history,
   target text NOT NULL,
+  -- those that were sent together; the receiver knows a repeated post by it
+  post_id uuid,
   due_at bigint NOT NULL,
   attempts int NOT NULL DEFAULT 0,
   lease_until bigint,
   ended_at bigint,
-  outcome text CHECK (outcome IN ('sent','gave_up')),
+  outcome text CHECK (outcome IN ('sent','gave_up','taken_back')),
   fault text,
   CONSTRAINT outcome_iff_ended CHECK ((outcome IS NULL) = (ended_at IS NULL))
 );
 
 CREATE INDEX notification_due ON notification(due_at) WHERE ended_at IS NULL;
+CREATE INDEX notification_post ON notification(post_id) WHERE ended_at IS NULL;
+CREATE INDEX notification_history ON notification(history_id);

@@ -41,6 +41,12 @@ pub struct Timing {
     pub suspend: Duration,
     /// A lane must stay open for this long before its recovery is told; one that fails again within it is not told again.
     pub settle: Duration,
+    /// What people are told is gathered for this long, so that a burst is one message.
+    pub gather: Duration,
+    /// A webhook must answer within this.
+    pub post: Duration,
+    /// A message that no webhook took for this long is given up.
+    pub post_for: Duration,
     /// How often the artifact store is searched for objects that belong to no file.
     pub garbage: Duration,
     /// Such an object goes when it is older than this: it may belong to a transaction that is still under way.
@@ -77,6 +83,9 @@ impl Default for Timing {
             credential_max: s(24 * HOUR),
             suspend: s(120 * HOUR),
             settle: s(10 * MINUTE),
+            gather: s(10 * SECOND),
+            post: s(10 * SECOND),
+            post_for: s(24 * HOUR),
             garbage: s(6 * HOUR),
             garbage_age: s(24 * HOUR),
             drain: s(30 * SECOND),
@@ -107,6 +116,9 @@ impl Timing {
             credential_max: one(self.credential_max),
             suspend: one(self.suspend),
             settle: one(self.settle),
+            gather: one(self.gather),
+            post: one(self.post),
+            post_for: one(self.post_for),
             garbage: one(self.garbage),
             garbage_age: one(self.garbage_age),
             drain: one(self.drain),

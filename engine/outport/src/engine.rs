@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use outport_core::timing::millis;
 use outport_core::{EndpointId, Fault, Timing, WorkerId};
 use outport_objects::{FolderStore, Objects};
+use outport_store::notices::Notices;
 use outport_store::writer::Writer;
 use outport_store::{Dialect, Store};
 use tokio::sync::Notify;
@@ -17,6 +19,7 @@ use crate::config::{Config, Retention, Workers};
 use crate::data_folder::{self, FolderLock};
 use crate::metrics::Metrics;
 use crate::roles::{Throttles, after_failure};
+use crate::webhook::{self, Webhook};
 
 /// The bucket of the artifact store that holds snapshots of arrived files.
 pub const ORIGINALS: &str = "originals";
@@ -42,6 +45,8 @@ pub struct Engine {
     /// Speed limits of endpoints.
     pub throttles: Throttles,
     pub retention: Retention,
+    /// Where people are told.
+    pub webhook: Option<Webhook>,
     stopping: AtomicBool,
     stop_bell: Notify,
     /// Of an embedded engine: nobody else works on this data folder.
@@ -57,6 +62,8 @@ pub struct Bells {
     pub send: Notify,
     /// A transform may be due.
     pub transform: Notify,
+    /// There may be something to tell people.
+    pub notice: Notify,
 }
 
 impl Engine {
@@ -69,7 +76,12 @@ impl Engine {
             Some(database) => Some(data_folder::lock(config.data(), Path::new(database))?),
             None => None,
         };
-        let store = open_store(&url).await?;
+        let (webhook, timing) = (Webhook::of(&config.notify)?, config.timing());
+        let notices = Notices {
+            targets: webhook.iter().map(|_| webhook::TARGET.to_owned()).collect(),
+            gather_ms: millis(timing.gather),
+        };
+        let store = open_store(&url).await?.with_notices(notices);
         if store.dialect() == Dialect::Sqlite {
             store.migrate().await.map_err(|e| e.fault())?;
         }
@@ -92,7 +104,6 @@ impl Engine {
         }
         let metrics = Arc::new(Metrics::default());
         let worker = WorkerId::from_uuid(Uuid::now_v7());
-        let timing = config.timing();
         let writer = Writer::start(store.clone(), worker, timing.clone(), after_failure);
         Ok(Arc::new(Self {
             store,
@@ -109,6 +120,7 @@ impl Engine {
             refused: Mutex::default(),
             throttles: Throttles::default(),
             retention: config.retention(),
+            webhook,
             stopping: AtomicBool::new(false),
             stop_bell: Notify::new(),
             lock,

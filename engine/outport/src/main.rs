@@ -15,6 +15,7 @@ mod output;
 mod put;
 mod roles;
 mod secrets;
+mod webhook;
 
 use std::process::ExitCode;
 

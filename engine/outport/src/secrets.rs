@@ -45,7 +45,8 @@ pub fn version(credential: &CredentialRef, label: &str) -> Result<String, Fault>
     login(credential, label).map(|login| login.version)
 }
 
-fn read(reference: &SecretRef, label: &str) -> Result<(Secret, String), Fault> {
+/// The secret that `reference` names. `label` says whose it is, in messages.
+pub fn read(reference: &SecretRef, label: &str) -> Result<(Secret, String), Fault> {
     let missing = |why: String| {
         Fault::new(
             &code::CREDENTIAL_MISSING,

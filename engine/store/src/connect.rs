@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use outport_core::{Fault, code};
@@ -12,6 +13,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
+use crate::notices::Notices;
 use crate::sql::Counter;
 
 /// An arbitrary constant that only Outport's migrations lock ("outport" on a telephone keypad).
@@ -47,6 +49,7 @@ pub struct Store {
     pub(crate) counter: Counter,
     /// The database for messages: without user, password and options.
     pub(crate) name: String,
+    pub(crate) notices: Arc<Notices>,
     sqlite_path: Option<PathBuf>,
     url: String,
 }
@@ -92,6 +95,7 @@ impl Store {
             dialect,
             counter: Counter::default(),
             name,
+            notices: Arc::default(),
             sqlite_path,
             url: url.to_owned(),
         };
@@ -107,6 +111,13 @@ impl Store {
                 .map_err(|error| error.at_opening(&store.name))?;
         }
         Ok(store)
+    }
+
+    /// The same, telling people of what happens from here on.
+    #[must_use]
+    pub fn with_notices(mut self, notices: Notices) -> Self {
+        self.notices = Arc::new(notices);
+        self
     }
 
     /// Which database this is.

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use crate::Store;
 use crate::error::StoreError;
 use crate::finish_send::as_i64;
-use crate::history::{self, Entry};
+use crate::history::Entry;
+use crate::notices;
 use crate::row::{get, id};
 use crate::sql::{Tx, args};
 use crate::{fifo, lanes, send_jobs};
@@ -164,6 +165,7 @@ pub(crate) async fn fail_in(
     }
     let message = format!("the transform failed: {}", fault.message);
     let theirs = Fault::new(&code::TRANSFORM_FAILED, message).with_hint(fault.hint());
+    let mut failed = Vec::new();
     for row in waiting(tx, transform).await? {
         let delivery: DeliveryId = id(&row, "id", tx.doing())?;
         let next = DeliveryState::Waiting.step(DeliveryEvent::TransformFailed)?;
@@ -174,15 +176,18 @@ pub(crate) async fn fail_in(
         .await?;
         let detail = serde_json::json!({ "code": theirs.code.name, "message": theirs.message });
         let subject_id = delivery.uuid();
-        history::add(
-            tx,
-            Entry { actor: "engine", subject_kind: "delivery", subject_id, event: next.as_str(), detail },
-        )
-        .await?;
+        failed.push(Entry {
+            actor: "engine",
+            subject_kind: "delivery",
+            subject_id,
+            event: next.as_str(),
+            detail,
+        });
         if get::<String>(&row, "ordering", tx.doing())? == "fifo" {
             fifo::advance(tx, id(&row, "subscription_id", tx.doing())?).await?;
         }
     }
+    notices::announce(tx, &failed).await?;
     Ok(true)
 }
 

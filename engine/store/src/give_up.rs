@@ -8,10 +8,10 @@ use sea_orm::Value;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::history::{self, Entry};
+use crate::history::Entry;
 use crate::row::{get, id, json, word};
 use crate::sql::{Tx, args, list, padded};
-use crate::{fifo, lanes};
+use crate::{fifo, lanes, notices};
 
 /// Deliveries that fail in one transaction.
 const BATCH: i64 = 500;
@@ -79,14 +79,15 @@ async fn fail_all(
         return Ok(0);
     }
     settle(&tx, ids, fault).await?;
+    let mut entries = Vec::with_capacity(rows.len());
     for row in &rows {
         let delivery: DeliveryId = id(row, "id", doing)?;
         let detail = serde_json::json!({ "code": fault.code.name, "message": fault.message });
         let (subject_id, event) = (delivery.uuid(), DeliveryState::Failed.as_str());
-        history::add(&tx, Entry { actor: "engine", subject_kind: "delivery", subject_id, event, detail })
-            .await?;
+        entries.push(Entry { actor: "engine", subject_kind: "delivery", subject_id, event, detail });
         fifo::advance_after(&tx, delivery).await?;
     }
+    notices::announce(&tx, &entries).await?;
     tx.commit().await?;
     Ok(rows.len() as u64)
 }

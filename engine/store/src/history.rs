@@ -5,7 +5,7 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::sql::{Tx, args};
+use crate::sql::{Tx, args, list};
 
 /// A new id; uuid v7, so that ids sort by time of creation.
 pub(crate) fn new_id<K>() -> Id<K> {
@@ -43,4 +43,36 @@ pub async fn add(tx: &Tx, entry: Entry<'_>) -> Result<(), StoreError> {
     )
     .await
     .map(|_| ())
+}
+
+/// Appends entries, at most 500; their ids.
+pub(crate) async fn add_all(tx: &Tx, entries: &[Entry<'_>]) -> Result<Vec<Uuid>, StoreError> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut ids = Vec::with_capacity(entries.len());
+    let mut values = Vec::new();
+    for entry in entries {
+        let id = Uuid::now_v7();
+        ids.push(id);
+        values.extend(args![
+            id,
+            entry.actor,
+            entry.subject_kind,
+            entry.subject_id,
+            entry.event,
+            Value::from(entry.detail.clone())
+        ]);
+    }
+    let row = |n: usize| {
+        let first = 6 * n + 1;
+        format!("(${first}, {{now}}, {})", list(first + 1, 5))
+    };
+    let rows: Vec<String> = (0..entries.len()).map(row).collect();
+    let sql = format!(
+        "INSERT INTO history (id, at, actor, subject_kind, subject_id, event, detail) VALUES {}",
+        rows.join(", ")
+    );
+    tx.exec(&sql, values).await?;
+    Ok(ids)
 }

@@ -22,6 +22,7 @@ pub mod history;
 pub mod lanes;
 pub mod list;
 pub mod next_work;
+pub mod notices;
 pub mod replay;
 pub mod rescue;
 pub mod retention;

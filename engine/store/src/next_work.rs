@@ -17,6 +17,8 @@ pub struct NextWork {
     pub transform: Option<Millis>,
     /// The earliest lease that expires unless it is renewed.
     pub lease: Option<Millis>,
+    /// The earliest message to people.
+    pub notice: Option<Millis>,
 }
 
 impl NextWork {
@@ -28,14 +30,18 @@ impl NextWork {
     pub fn transform_is_due(&self) -> bool {
         self.transform.is_some_and(|at| at <= self.now)
     }
+    /// Whether there is something to tell people now.
+    pub fn notice_is_due(&self) -> bool {
+        self.notice.is_some_and(|at| at <= self.now)
+    }
     /// Whether somebody's lease has run out.
     pub fn lease_is_over(&self) -> bool {
         self.lease.is_some_and(|at| at <= self.now)
     }
 }
 
-/// Asks what is due. Plan: four index-only minimum look-ups over the partial indexes `lane_due`, `transform_due`,
-/// `send_job_expiring`.
+/// Asks what is due. Plan: minimum look-ups over the partial indexes `lane_due`, `transform_due`, `send_job_expiring`,
+/// `notification_due`.
 pub async fn next_work(store: &Store) -> Result<NextWork, StoreError> {
     let doing = "asking what is due";
     let rows = store
@@ -49,7 +55,9 @@ pub async fn next_work(store: &Store) -> Result<NextWork, StoreError> {
                (SELECT min(until) FROM ( \
                   SELECT min(lease_until) AS until FROM send_job WHERE lease_id IS NOT NULL \
                   UNION ALL SELECT min(lease_until) FROM transform WHERE settled_at IS NULL AND state = 'running' \
-               ) AS leases) AS lease_due",
+               ) AS leases) AS lease_due, \
+               (SELECT min({greatest}(due_at, coalesce(lease_until, 0))) FROM notification \
+                 WHERE ended_at IS NULL) AS notice_due",
             vec![],
         )
         .await?;
@@ -61,5 +69,6 @@ pub async fn next_work(store: &Store) -> Result<NextWork, StoreError> {
         send: get(row, "send_due", doing)?,
         transform: get(row, "transform_due", doing)?,
         lease: get(row, "lease_due", doing)?,
+        notice: get(row, "notice_due", doing)?,
     })
 }

@@ -1,8 +1,8 @@
 //! Statements and transactions: the thin layer that every verb speaks through. It counts statements, because an idle
 //! engine promises at most two a second.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use outport_core::{Fault, code};
 use sea_orm::{
@@ -11,6 +11,7 @@ use sea_orm::{
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
+use crate::notices::{LogLine, Notices};
 use crate::{MigrationState, Store};
 
 /// Arguments of a statement: `args![id, now]` for `$1`, `$2`. SQLite takes the same numbered form.
@@ -39,6 +40,8 @@ pub struct Tx {
     dialect: Dialect,
     counter: Counter,
     doing: &'static str,
+    notices: Arc<Notices>,
+    told: Mutex<Vec<LogLine>>,
 }
 
 impl Store {
@@ -47,7 +50,14 @@ impl Store {
         let inner =
             self.write.begin_with_options(self.dialect.write_options()).await.map_err(self.failed(doing))?;
         self.counter.add(1);
-        Ok(Tx { inner, dialect: self.dialect, counter: self.counter.clone(), doing })
+        Ok(Tx {
+            inner,
+            dialect: self.dialect,
+            counter: self.counter.clone(),
+            doing,
+            notices: self.notices.clone(),
+            told: Mutex::default(),
+        })
     }
 
     /// One reading statement outside of a transaction.
@@ -139,7 +149,11 @@ impl Tx {
     /// Makes it so.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.counter.add(1);
-        self.inner.commit().await.map_err(StoreError::database(self.doing))
+        self.inner.commit().await.map_err(StoreError::database(self.doing))?;
+        for told in self.told.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            told.log();
+        }
+        Ok(())
     }
 
     /// Leaves everything as it was.
@@ -150,6 +164,15 @@ impl Tx {
 
     pub(crate) fn doing(&self) -> &'static str {
         self.doing
+    }
+
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    /// Logs it when, and only when, the transaction is committed.
+    pub(crate) fn tell(&self, told: LogLine) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
     }
 }
 

@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod proxy;
 mod ssh_keys;
 pub mod tmpfs;
+pub mod webhook;
 
 use std::path::Path;
 use std::process::Command;

@@ -9,6 +9,7 @@ mod entities;
 mod fencing;
 mod finish;
 mod lost_wake_up;
+mod notices;
 mod ordering;
 mod problems;
 mod replay;

@@ -2,6 +2,7 @@
 
 mod acts;
 mod cancel;
+mod notices;
 mod problems;
 mod simulate;
 mod why;

@@ -195,6 +195,17 @@ codes! {
         "a worker task ended by a bug",
         "please report it with the log lines around the time";
 
+    // --- telling people ---
+    NOTIFY_UNREACHABLE = "notify.unreachable", Engine, Later,
+        "the webhook cannot be reached, does not answer in time, or shows no valid certificate",
+        "check notify.webhook and the network; the message is tried again by itself, for 24 hours";
+    NOTIFY_REFUSED = "notify.refused", Engine, Later,
+        "the webhook answers with something other than a status of 200 to 299",
+        "see the receiver's log; the message is tried again by itself, for 24 hours";
+    NOTIFY_GAVE_UP = "notify.gave_up", Engine, Never,
+        "no webhook took the message for 24 hours",
+        "`outport problems` shows what waits now; repair the receiver before the next message";
+
     // --- the database ---
     DATABASE_UNREACHABLE = "database.unreachable", Engine, Later,
         "the database does not answer",

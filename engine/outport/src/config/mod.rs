@@ -9,6 +9,7 @@ use outport_core::settings::Span;
 use outport_core::{Fault, Timing, code};
 use serde::Deserialize;
 
+use crate::webhook::Webhook;
 pub use layers::Setting;
 
 /// The default file, which is also the reference.
@@ -26,6 +27,7 @@ pub struct Config {
     retention: RetentionSpans,
     pub workers: Workers,
     pub health: Health,
+    pub notify: Notify,
     pub log: Log,
     timing: Scale,
 }
@@ -75,6 +77,14 @@ pub struct Health {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Notify {
+    pub webhook: String,
+    pub secret: String,
+    pub ca: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     pub level: String,
     pub format: LogFormat,
@@ -113,6 +123,7 @@ impl Config {
         if !(0.0001..=10.0).contains(&self.timing.scale) {
             return wrong(format!("timing.scale is {}, it must be between 0.0001 and 10", self.timing.scale));
         }
+        Webhook::of(&self.notify)?;
         if self.intake.sweep.0 < Duration::from_millis(10) {
             return wrong(format!("intake.sweep is {}, it must be at least 10ms", self.intake.sweep));
         }

@@ -3,6 +3,7 @@
 mod dispatcher;
 mod leases;
 mod maintainer;
+mod notifier;
 mod pacemaker;
 mod sender;
 mod transformer;
@@ -32,7 +33,7 @@ pub enum Role {
     Transformer,
     /// Pushes files.
     Sender,
-    /// Keeps lanes true and lifts blocks whose secret changed.
+    /// Keeps lanes true, lifts blocks whose secret changed, and tells people.
     Maintainer,
 }
 
@@ -86,8 +87,10 @@ pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault
         tasks.spawn(async move { ("sender", sender::run(engine, leases).await) });
     }
     if roles.contains(&Role::Maintainer) {
+        let maintained = engine.clone();
+        tasks.spawn(async move { ("maintainer", maintainer::run(maintained).await) });
         let engine = engine.clone();
-        tasks.spawn(async move { ("maintainer", maintainer::run(engine).await) });
+        tasks.spawn(async move { ("notifier", notifier::run(engine).await) });
     }
     // A role ends only when the engine stops, or by a fault that no retry mends: then all of them stop.
     let mut outcome = Ok(());

@@ -45,6 +45,9 @@ async fn ring(engine: &Engine, next: &NextWork) {
     if next.transform_is_due() {
         engine.bells.transform.notify_one();
     }
+    if next.notice_is_due() {
+        engine.bells.notice.notify_one();
+    }
     if next.lease_is_over() {
         match rescue(&engine.store, Which::Expired, &engine.timing).await {
             Ok(freed) => {
@@ -65,8 +68,11 @@ async fn ring(engine: &Engine, next: &NextWork) {
 /// Until the earliest thing that is not due yet, at most a poll away. What is due already was rung for: whoever takes it
 /// asks again.
 fn until_due(next: &NextWork, poll: Duration) -> Duration {
-    let soonest =
-        [next.send, next.transform, next.lease].into_iter().flatten().filter(|at| *at > next.now).min();
+    let soonest = [next.send, next.transform, next.lease, next.notice]
+        .into_iter()
+        .flatten()
+        .filter(|at| *at > next.now)
+        .min();
     match soonest.and_then(|at| u64::try_from(at - next.now).ok()) {
         Some(ms) => poll.min(Duration::from_millis(ms.max(5))),
         None => poll,
@@ -80,7 +86,7 @@ mod tests {
     #[test]
     fn waits_for_the_next_thing_but_never_longer_than_a_poll() {
         let poll = Duration::from_secs(1);
-        let next = |send, transform, lease| NextWork { now: 1_000, send, transform, lease };
+        let next = |send, transform, lease| NextWork { now: 1_000, send, transform, lease, notice: None };
         assert_eq!(until_due(&next(None, None, None), poll), poll);
         assert_eq!(until_due(&next(Some(1_250), None, Some(9_000)), poll), Duration::from_millis(250));
         assert_eq!(until_due(&next(Some(900), Some(5_000), None), poll), poll);

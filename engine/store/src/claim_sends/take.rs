@@ -13,7 +13,7 @@ use crate::enqueue::read_artifact;
 use crate::error::StoreError;
 use crate::row::{get, id, json, maybe_id};
 use crate::sql::{Tx, args, list, padded};
-use crate::{fifo, history};
+use crate::{fifo, history, notices};
 
 /// A worker that vanishes this often in a row with the same delivery is not the network's fault.
 const ABANDONED_LIMIT: i32 = 5;
@@ -166,6 +166,9 @@ async fn settle(
         event: state.as_str(),
         detail,
     };
-    history::add(tx, entry).await?;
+    match state {
+        DeliveryState::Failed | DeliveryState::Unconfirmed => notices::announce(tx, &[entry]).await?,
+        _ => history::add(tx, entry).await?,
+    }
     fifo::advance_after(tx, send.delivery_id).await
 }

@@ -17,7 +17,7 @@ use crate::finish_send::as_i64;
 use crate::history::{self, Entry, new_id};
 use crate::routes::SubscriptionRow;
 use crate::sql::{Tx, args};
-use crate::{fifo, lanes, send_jobs};
+use crate::{fifo, lanes, notices, send_jobs};
 
 /// The file row; `None` when the same version is there already.
 pub(super) async fn file(
@@ -143,6 +143,12 @@ pub(super) async fn work(
         }
         let id = Uuid::now_v7();
         delivery(tx, id, file, subscription, planned, &transforms, now).await?;
+        if let Planned::Refused { fault, .. } = planned {
+            let detail = serde_json::json!({ "code": fault.code.name, "message": fault.message });
+            let event = DeliveryState::Failed.as_str();
+            let entry = Entry { actor: "engine", subject_kind: "delivery", subject_id: id, event, detail };
+            notices::announce(tx, &[entry]).await?;
+        }
         if let (Planned::Delivery(_), None) = (planned, &subscription.spec) {
             let due = first_due(now, subscription.priority);
             if subscription.fifo {

@@ -9,6 +9,7 @@ pub struct Model {
     pub id: Uuid,
     pub history_id: Uuid,
     pub target: String,
+    pub post_id: Option<Uuid>,
     pub due_at: i64,
     pub attempts: i32,
     pub lease_until: Option<i64>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::lane::{Lane, Signal};
-use outport_core::news::news;
+use outport_core::news::{LaneEvent, Telling, news};
 use outport_core::{EndpointId, Millis, Timing};
 
 use super::judge::signal;
@@ -11,6 +11,7 @@ use super::{Ending, Settled};
 use crate::error::StoreError;
 use crate::history::{self, Entry};
 use crate::lanes;
+use crate::notices;
 use crate::sql::Tx;
 
 /// The lanes that are locked for this batch, before and after.
@@ -110,5 +111,17 @@ async fn note_news(
         "seen_identity": after.seen_identity,
     });
     let (subject_id, event) = (endpoint.uuid(), news.event.as_str());
-    history::add(tx, Entry { actor: "engine", subject_kind: "endpoint", subject_id, event, detail }).await
+    let entry = Entry { actor: "engine", subject_kind: "endpoint", subject_id, event, detail };
+    match news.telling {
+        Telling::Nothing => history::add(tx, entry).await,
+        Telling::At(due) => notices::announce_at(tx, entry, due).await,
+        Telling::Now => {
+            notices::take_back(tx, subject_id, LaneEvent::Recovered.as_str()).await?;
+            notices::announce(tx, &[entry]).await
+        }
+        Telling::TakeBack if notices::take_back(tx, subject_id, LaneEvent::Recovered.as_str()).await? => {
+            history::add(tx, entry).await
+        }
+        Telling::TakeBack => notices::announce(tx, &[entry]).await,
+    }
 }

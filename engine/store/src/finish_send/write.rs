@@ -6,7 +6,8 @@ use sea_orm::Value;
 
 use super::{End, Settled, as_i64};
 use crate::error::StoreError;
-use crate::history::{self, Entry};
+use crate::history::Entry;
+use crate::notices;
 use crate::sql::{Tx, args, list, padded, update_rows};
 
 /// Settled deliveries leave the queue, the others are free again and due later.
@@ -100,18 +101,18 @@ pub(super) async fn deliveries(tx: &Tx, settled: &[Settled<'_>]) -> Result<(), S
     update_rows(tx, "delivery", set, "delivery.id = new.column1", rows).await.map(|_| ())
 }
 
-/// What ends badly goes into the history, for people to find.
+/// What ends badly goes into the history, for people to find, and to those who want to hear of it.
 pub(super) async fn notes(tx: &Tx, settled: &[Settled<'_>]) -> Result<(), StoreError> {
     let badly = |s: &&Settled<'_>| matches!(s.state, DeliveryState::Failed | DeliveryState::Unconfirmed);
-    for settled in settled.iter().filter(badly) {
+    let entry = |settled: &Settled<'_>| {
         let fault = settled.report.end.fault();
         let detail = serde_json::json!({
             "code": fault.map(|f| f.code.name),
             "message": fault.map(|f| f.message.clone()),
         });
         let (subject_id, event) = (settled.report.delivery_id.uuid(), settled.state.as_str());
-        let entry = Entry { actor: "engine", subject_kind: "delivery", subject_id, event, detail };
-        history::add(tx, entry).await?;
-    }
-    Ok(())
+        Entry { actor: "engine", subject_kind: "delivery", subject_id, event, detail }
+    };
+    let entries: Vec<Entry<'_>> = settled.iter().filter(badly).map(entry).collect();
+    notices::announce(tx, &entries).await
 }
