@@ -160,18 +160,22 @@ CREATE TABLE replay (
   reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 255),
   idempotency_key text NOT NULL UNIQUE,
   filter {json} NOT NULL,
-  state text NOT NULL CHECK (state IN ('planned','running','paused','done','cancelled')),
-  per_minute int,
+  state text NOT NULL CHECK (state IN ('running','paused','done','cancelled')),
+  chore text CHECK (chore IN ('park','release','cancel')),
+  per_minute int CHECK (per_minute > 0),
   config text NOT NULL DEFAULT 'current' CHECK (config IN ('as_sent','current')),
   on_existing text NOT NULL DEFAULT 'overwrite' CHECK (on_existing IN ('overwrite','suffix','skip')),
-  started_at bigint,
+  started_at bigint NOT NULL,
   cursor uuid,
+  next_due_at bigint,
   matched int NOT NULL DEFAULT 0,
   created int NOT NULL DEFAULT 0,
   skipped int NOT NULL DEFAULT 0,
-  created_at bigint NOT NULL,
   ended_at bigint
 );
+
+-- what the runner has to do: create a page, or finish an operator's act on what is not sent yet
+CREATE INDEX replay_active ON replay(id) WHERE state='running' OR chore IS NOT NULL;
 
 CREATE TABLE delivery (
   id uuid PRIMARY KEY,
@@ -213,6 +217,9 @@ CREATE TABLE delivery (
 
 CREATE UNIQUE INDEX delivery_once_per_arrival ON delivery(file_id, subscription_id, part) WHERE origin='arrival';
 CREATE UNIQUE INDEX delivery_once_per_replay ON delivery(replay_id, file_id, subscription_id, part) WHERE origin='replay';
+-- only replays have these two: a later delivery of a pair is always one, and what of a replay is not settled is few
+CREATE INDEX delivery_of_replay ON delivery(file_id, subscription_id, id) WHERE origin='replay';
+CREATE INDEX delivery_open_of_replay ON delivery(replay_id, state, id) WHERE origin='replay' AND settled_at IS NULL;
 CREATE INDEX delivery_open_by_endpoint ON delivery(endpoint_id, id) WHERE settled_at IS NULL;
 CREATE INDEX delivery_unresolved ON delivery(endpoint_id, id) WHERE resolved_at IS NULL AND state IN ('failed','unconfirmed');
 CREATE INDEX delivery_unresolved_of_subscription ON delivery(subscription_id, id) WHERE resolved_at IS NULL AND state IN ('failed','unconfirmed');
@@ -343,6 +350,8 @@ CREATE TABLE duty (
   until bigint NOT NULL DEFAULT 0
 );
 
+-- locked by whoever creates a page of any replay: two pages that choose the same delivery must not both create
+INSERT INTO duty (name) VALUES ('replay');
 CREATE TABLE history (
   id uuid PRIMARY KEY,
   at bigint NOT NULL,

@@ -37,7 +37,7 @@ build_tests() {
 
 # run_tests SET FILTER...: ends the script with the tests' status.
 run_tests() {
-    local limit=${test_limit_s[$1]} log=$run/tests.log started=$SECONDS status=0 only=() left
+    local set=$1 limit=${test_limit_s[$1]} log=$run/tests.log started=$SECONDS status=0 only=() left
     shift
     # Without documentation tests when looking for one test: they compile anew each time.
     [ $# -eq 0 ] || only=(--lib --bins --tests)
@@ -63,6 +63,9 @@ run_tests() {
         say "left behind by the tests, and ended now:"
         printf '%s\n' "$left"
         status=1
+    fi
+    if [ "$set" = full ] && [ ${#only[@]} -eq 0 ]; then
+        print_load || { say "the load run failed: a build, or a ledger that does not balance"; status=1; }
     fi
     count_tests "$log" "$status"
     exit "$counted_status"

@@ -2,6 +2,8 @@
 # A PostgreSQL cluster of this run alone: in its folder, on a free port of loopback, gone at the end.
 
 postgres_pid=
+# Durability is not what the tests are about: the cluster lives as long as the run.
+postgres_settings=(-c fsync=off -c full_page_writes=off -c synchronous_commit=off)
 
 start_postgres() {
     local programs data=$run/postgres/data password as=(setpriv) started=$SECONDS try port
@@ -21,10 +23,9 @@ start_postgres() {
     for try in 1 2 3 4 5 6 7 8 9 10; do
         # Below 32768, where the kernel begins to take ports for outgoing connections.
         port=$((20000 + RANDOM % 12000))
-        # Durability is not what these tests are about: the cluster lives as long as the run.
         (cd / && exec "${as[@]}" "$programs/postgres" -D "$data" -p "$port" -c listen_addresses=127.0.0.1 \
-            -c unix_socket_directories= -c max_connections=300 -c fsync=off -c full_page_writes=off \
-            -c synchronous_commit=off) >>"$run/postgres.log" 2>&1 </dev/null &
+            -c unix_socket_directories= -c max_connections=300 "${postgres_settings[@]}") \
+            >>"$run/postgres.log" 2>&1 </dev/null &
         postgres_pid=$!
         if is_ready "$data"; then
             export OUTPORT_TEST_POSTGRES=postgres://outport:$password@127.0.0.1:$port/postgres

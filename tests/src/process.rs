@@ -75,7 +75,8 @@ impl Outport {
     }
 }
 
-/// The binary that belongs to this test program: `target/PROFILE/outport` beside `target/PROFILE/deps/suite-...`.
+/// The binary that belongs to this program: `target/PROFILE/outport` beside `target/PROFILE/deps/suite-...` or
+/// `target/PROFILE/load`.
 ///
 /// # Panics
 /// If it is not there.
@@ -88,8 +89,8 @@ pub fn binary() -> PathBuf {
 
 fn find_binary() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("could not find out where this test program lies")?;
-    let profile =
-        program.parent().and_then(Path::parent).context("this test program lies in no target folder")?;
+    let folder = program.parent().context("this program lies in no folder")?;
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let binary = profile.join("outport");
     anyhow::ensure!(
         binary.is_file(),

@@ -51,6 +51,19 @@ pub fn full() -> anyhow::Result<()> {
     }
 }
 
+/// What random tests begin with: the number in `OUTPORT_TEST_SEED`, else a new one each time, because trouble is looked
+/// for and not re-enacted. A test that fails says which it was.
+///
+/// # Panics
+/// If `OUTPORT_TEST_SEED` is no number.
+pub fn seed() -> u64 {
+    match std::env::var("OUTPORT_TEST_SEED").map(|seed| seed.parse()) {
+        Ok(Ok(seed)) => seed,
+        Ok(Err(fault)) => panic!("OUTPORT_TEST_SEED: {fault}"),
+        Err(_) => rand::random_range(1..1_000_000),
+    }
+}
+
 /// Why a test does not run here although nothing is broken. Any other error fails the test.
 #[derive(Debug)]
 pub struct Skip {

@@ -12,6 +12,7 @@ pub mod news;
 pub mod pattern;
 pub mod reason;
 pub mod remote_name;
+pub mod replay;
 pub mod retry;
 pub mod route;
 pub mod settings;

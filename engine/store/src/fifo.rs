@@ -6,10 +6,11 @@
 use outport_core::delivery::DeliveryState;
 use outport_core::{DeliveryId, EndpointId, Millis, SubscriptionId};
 use sea_orm::QueryResult;
+use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::row::{get, id, maybe_id, word};
-use crate::sql::{Tx, args};
+use crate::sql::{Tx, args, list, padded};
 use crate::{lanes, send_jobs};
 
 /// Gives the delivery whose turn it is its send job, and writes down what blocks the group. To be said in every
@@ -53,6 +54,23 @@ pub(crate) async fn advance_after(tx: &Tx, delivery: DeliveryId) -> Result<(), S
         Some(row) => advance(tx, id(&row, "id", tx.doing())?).await,
         None => Ok(()),
     }
+}
+
+/// The same for many.
+pub(crate) async fn advance_all(tx: &Tx, deliveries: &[Uuid]) -> Result<(), StoreError> {
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    let ids = padded(deliveries.iter().map(|id| (*id).into()).collect());
+    let sql = format!(
+        "SELECT DISTINCT s.id FROM delivery d JOIN subscription s ON s.id = d.subscription_id \
+         WHERE d.id IN ({}) AND s.ordering = 'fifo' ORDER BY s.id",
+        list(1, ids.len())
+    );
+    for row in tx.rows(&sql, ids).await? {
+        advance(tx, id(&row, "id", tx.doing())?).await?;
+    }
+    Ok(())
 }
 
 /// The subscription is in order no longer: what waited for its turn is sent now.

@@ -91,12 +91,20 @@ pub async fn succeed(
         let delivery: DeliveryId = id(&row, "id", doing)?;
         let endpoint: EndpointId = id(&row, "endpoint_id", doing)?;
         let due = crate::enqueue::first_due(get(&row, "now", doing)?, get(&row, "priority", doing)?);
-        let next = DeliveryState::Waiting.step(DeliveryEvent::TransformSucceeded)?;
+        let mut next = DeliveryState::Waiting.step(DeliveryEvent::TransformSucceeded)?;
+        // Its replay is paused: what could be sent from now on is held.
+        let parked = get(&row, "parked", doing)?;
+        if parked {
+            next = next.step(DeliveryEvent::Hold)?;
+        }
         tx.exec(
             "UPDATE delivery SET state = $2, artifact_id = $3 WHERE id = $1",
             args![delivery.uuid(), next.as_str(), artifact],
         )
         .await?;
+        if parked {
+            continue;
+        }
         if get::<String>(&row, "ordering", doing)? == "fifo" {
             in_order.insert(id(&row, "subscription_id", doing)?);
             continue;
@@ -208,7 +216,9 @@ async fn settle(
 
 async fn waiting(tx: &Tx, transform: TransformId) -> Result<Vec<QueryResult>, StoreError> {
     tx.rows(
-        "SELECT d.id, d.endpoint_id, d.subscription_id, d.priority, s.ordering, {now} AS now FROM delivery d \
+        "SELECT d.id, d.endpoint_id, d.subscription_id, d.priority, s.ordering, {now} AS now, \
+           EXISTS (SELECT 1 FROM replay r WHERE r.id = d.replay_id AND r.state = 'paused') AS parked \
+         FROM delivery d \
          JOIN subscription s ON s.id = d.subscription_id \
          WHERE d.transform_id = $1 AND d.state = 'waiting' ORDER BY d.id {lock_delivery}",
         args![transform.uuid()],

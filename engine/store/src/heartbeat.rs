@@ -71,7 +71,10 @@ pub(crate) async fn renew(
         );
         (sends, tx.rows(&sql, values).await?)
     };
-    tx.exec("UPDATE seat SET until = $2 WHERE worker_id = $1", args![worker.uuid(), until]).await?;
+    // Not one that ran out: another worker may have taken it, and the endpoint would get more connections than it allows.
+    // The next claim takes it again if it is still free.
+    let sql = "UPDATE seat SET until = $2 WHERE worker_id = $1 AND until > {now}";
+    tx.exec(sql, args![worker.uuid(), until]).await?;
     tx.exec("UPDATE worker SET seen_at = {now} WHERE id = $1", args![worker.uuid()]).await?;
     let mut held = Held::default();
     for row in &sends {

@@ -1,9 +1,14 @@
 //! The queue: a row for each delivery that may be sent.
 
 use outport_core::{DeliveryId, Millis};
+use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::sql::{Tx, args};
+use crate::fifo;
+use crate::sql::{Tx, args, tuples};
+
+/// Rows of one statement.
+const ROWS: usize = 256;
 
 /// Puts a delivery into its lane. Its state says already that it may be sent; the lane is to be woken after this
 /// ([`lanes::pull`](crate::lanes::pull)).
@@ -16,4 +21,21 @@ pub(crate) async fn add(tx: &Tx, delivery: DeliveryId, due: Millis) -> Result<()
     )
     .await
     .map(|_| ())
+}
+
+/// The same for many at once, each with its due time. Of a subscription that is in order, those get in whose turn it is.
+pub(crate) async fn add_all(tx: &Tx, jobs: &[(DeliveryId, Millis)]) -> Result<(), StoreError> {
+    for jobs in jobs.chunks(ROWS) {
+        let sql = format!(
+            "INSERT INTO send_job (delivery_id, endpoint_id, remote_name, due_at) \
+             SELECT d.id, d.endpoint_id, d.remote_name, new.column2 FROM (VALUES {}) AS new \
+             JOIN delivery d ON d.id = new.column1 JOIN subscription s ON s.id = d.subscription_id \
+             WHERE s.ordering <> 'fifo'",
+            tuples(1, 2, jobs.len())
+        );
+        tx.exec(&sql, jobs.iter().flat_map(|(delivery, due)| args![delivery.uuid(), *due]).collect()).await?;
+        let ids: Vec<Uuid> = jobs.iter().map(|(delivery, _)| delivery.uuid()).collect();
+        fifo::advance_all(tx, &ids).await?;
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod openssh;
 pub mod postgres;
+pub mod proxy;
 mod ssh_keys;
 pub mod tmpfs;
 pub mod webhook;

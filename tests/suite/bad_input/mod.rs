@@ -12,5 +12,6 @@ mod half_written;
 mod names;
 mod names_of_trouble;
 mod replaced;
+mod replay;
 mod secrets;
 pub mod site;

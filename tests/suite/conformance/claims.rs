@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use outport_core::DeliveryId;
 use outport_core::delivery::DeliveryState;
 use outport_store::claim_sends::{self, Limits};
+use outport_store::heartbeat;
 use outport_store::next_work::next_work;
 
 use super::on_both;
@@ -14,6 +15,7 @@ on_both!(
     concurrent_claimers_never_share,
     a_lane_on_probation_gets_one_file,
     seats_are_counted_over_workers,
+    a_seat_that_ran_out_is_not_taken_back,
     a_blocked_or_paused_lane_waits,
     an_empty_lane_costs_nothing_until_it_is_due,
     small_priorities_go_first,
@@ -76,6 +78,22 @@ async fn seats_are_counted_over_workers(world: World) {
     world.sql("UPDATE seat SET until = 1").await;
     world.arrive("f3").await;
     assert_eq!(world.claim_as(worker()).await.sends.len(), 1, "a vanished worker's seat runs out");
+}
+
+/// A worker that was away for longer than a lease, and whose deliveries nobody has freed yet.
+async fn a_seat_that_ran_out_is_not_taken_back(world: World) {
+    world.define(&["a"], None).await;
+    world.sql("UPDATE lane SET max_connections = 1").await;
+    world.arrive("f1").await;
+    let late = world.claim_one().await;
+    world.sql("UPDATE seat SET until = 1").await;
+    world.arrive("f2").await;
+    let other = worker();
+    assert_eq!(world.claim_as(other).await.sends.len(), 1, "its seat is free");
+    let open = BTreeSet::from([(late.delivery_id.uuid(), late.lease)]);
+    let held = heartbeat::beat(&world.store, world.worker, &open, &world.timing).await.unwrap();
+    assert_eq!(held.sends.len(), 1, "its lease may be renewed late");
+    world.assert_invariants().await;
 }
 
 async fn a_blocked_or_paused_lane_waits(world: World) {

@@ -12,9 +12,11 @@ mod lost_wake_up;
 mod notices;
 mod ordering;
 mod problems;
+mod replay;
 mod transforms;
+mod upkeep;
 mod why;
-mod world;
+pub mod world;
 
 /// Makes two tests of an `async fn(World)`: `sqlite` and `postgres`.
 macro_rules! on_both {

@@ -2,11 +2,11 @@
 
 mod cut_connection;
 mod drain;
-mod files;
+pub mod files;
 mod kill_loop;
-mod ledger;
+pub mod ledger;
 mod points;
-mod site;
+pub mod site;
 mod two_hundred_files;
-mod witness;
+pub mod witness;
 mod zombie;

@@ -10,6 +10,8 @@ use outport_send::partner::{Partner, PartnerConfig};
 use outport_tests::child::{Child, Stream};
 use outport_tests::process::Outport;
 use outport_tests::servers::postgres::Database;
+use outport_tests::servers::proxy::Proxy;
+use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
@@ -20,6 +22,9 @@ use super::witness::Witness;
 /// How long anything may take that takes a second on an idle machine.
 pub const SOON: Duration = Duration::from_secs(60);
 
+/// The time scale: a lease of 2 s.
+pub const QUICK: f64 = 0.033;
+
 const BUCKET: &str = "inbound";
 const PASSWORD: &str = "not a secret";
 
@@ -28,6 +33,9 @@ pub struct Site {
     pub witness: Witness,
     home: TempDir,
     database: Option<Database>,
+    /// What stands between `outport` and its database.
+    proxy: Option<Proxy>,
+    scale: f64,
     partner: Partner,
     /// Of one thread, and the partner's alone: whoever blocks it blocks the partner.
     partners_runtime: Runtime,
@@ -42,6 +50,15 @@ pub struct Silence {
 impl Site {
     /// A site whose ledger is an SQLite file, or the given PostgreSQL database.
     pub fn new(database: Option<Database>) -> anyhow::Result<Self> {
+        Self::with(database, None, QUICK)
+    }
+
+    /// One whose `outport` reaches its PostgreSQL database through `proxy`, on a clock of its own.
+    pub fn behind(proxy: Proxy, database: Database, scale: f64) -> anyhow::Result<Self> {
+        Self::with(Some(database), Some(proxy), scale)
+    }
+
+    fn with(database: Option<Database>, proxy: Option<Proxy>, scale: f64) -> anyhow::Result<Self> {
         let home = tempfile::Builder::new().prefix("outport-test-crash-").tempdir()?;
         let inbox = home.path().join("partner/inbox");
         std::fs::create_dir_all(&inbox)?;
@@ -51,8 +68,16 @@ impl Site {
         let partners_runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let config = PartnerConfig::new(home.path().join("partner"), "outport").password(PASSWORD);
         let partner = partners_runtime.block_on(Partner::start(config))?;
-        let site =
-            Self { witness: Witness::new(&inbox)?, home, database, partner, partners_runtime, runtime };
+        let site = Self {
+            witness: Witness::new(&inbox)?,
+            home,
+            database,
+            proxy,
+            scale,
+            partner,
+            partners_runtime,
+            runtime,
+        };
         site.define()?;
         Ok(site)
     }
@@ -119,13 +144,13 @@ remote_name = "inbox/{{name}}"
     /// A call of `outport` at this site, on a fast clock. `data` is a folder of it; the buckets, the artifacts and on
     /// PostgreSQL the ledger are the same for all.
     pub fn outport(&self, data: &str, arguments: &[&str]) -> Outport {
-        let url = self.url();
+        let url = self.proxy.as_ref().map_or_else(|| self.url(), |proxy| proxy.url().to_owned());
         Outport::new(self.home.path(), arguments)
             .env("OUTPORT_DATA", self.path(data))
             .env("OUTPORT_DATABASE", url)
             .env("OUTPORT_BUCKETS_ROOT", self.path("buckets"))
             .env("OUTPORT_ARTIFACTS_ROOT", self.path("artifacts"))
-            .env("OUTPORT_TIMING_SCALE", "0.033")
+            .env("OUTPORT_TIMING_SCALE", self.scale.to_string())
             .env("OUTPORT_INTAKE_QUIET", "60ms")
             .env("OUTPORT_INTAKE_SWEEP", "1s")
             .env("OUTPORT_HEALTH_LISTEN", "")
@@ -193,6 +218,20 @@ remote_name = "inbox/{{name}}"
         std::fs::write(&staged, &sample.content)?;
         std::fs::rename(staged, self.path("buckets").join(BUCKET).join(&sample.key))?;
         Ok(())
+    }
+
+    /// What stands between `outport` and its database.
+    pub fn proxy(&self) -> anyhow::Result<&Proxy> {
+        self.proxy.as_ref().context("this site has no proxy")
+    }
+
+    /// Meddles with the ledger.
+    pub fn sql(&self, sql: &str) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let connection = outport_tests::invariants::connect(&self.url()).await?;
+            connection.execute_unprepared(sql).await.context("meddling with the ledger")?;
+            Ok(connection.close().await?)
+        })
     }
 
     /// Looks at the ledger, beside whoever works with it.

@@ -248,6 +248,12 @@ codes! {
     WRONG_STATE = "usage.wrong_state", Config, Never,
         "the thing's present state does not allow what was asked for",
         "look at its present state with the matching `show` command";
+    REPLAY_NOTHING = "replay.nothing", Config, Never,
+        "the filter of a replay takes nothing that can be sent again",
+        "see what is there with `outport replay plan` and a wider filter";
+    REPLAY_KEY_TAKEN = "replay.key_taken", Config, Never,
+        "the idempotency key belongs to another replay",
+        "use another key, or repeat the command as it was said the first time";
     USAGE = "usage.invalid", Config, Never,
         "the command line cannot be understood",
         "see --help";

@@ -11,6 +11,7 @@
 //! Where a key can be read in several ways, each token in turn takes the fewest characters that let the rest still fit:
 //! `{partner}_{rest}.csv` reads `acme_eu_1.csv` as partner `acme` and rest `eu_1`.
 
+mod like;
 mod matching;
 mod parse;
 
@@ -90,6 +91,12 @@ impl KeyPattern {
     /// two lengths, whatever the pattern.
     pub fn matches(&self, key: &ObjectKey) -> Option<Captures> {
         matching::captures(&self.tokens, key.as_str())
+    }
+
+    /// The pattern for SQL's `LIKE ... ESCAPE '\'`, which matches all that this one does and perhaps more: a database
+    /// narrows by it, [`matches`](Self::matches) decides.
+    pub fn like(&self) -> String {
+        like::like(&self.tokens)
     }
 
     /// How exact the pattern is; of several patterns that fit, the greatest decides.

@@ -7,6 +7,7 @@ mod config_check;
 mod lane;
 mod problems;
 mod read;
+mod replay;
 mod simulate;
 mod up;
 mod why;
@@ -104,6 +105,9 @@ enum Command {
         after_help = "Examples:\n  outport why claims/acme/a.json\n  outport why s3://inbound/claims/acme/a.json acme"
     )]
     Why(why::WhyArgs),
+    /// Send again what was delivered or given up, by one reviewed command
+    #[command(subcommand)]
+    Replay(replay::ReplayCommand),
     /// Bring the database's schema up to this version
     Migrate,
     /// The configuration in force
@@ -349,6 +353,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         }
         Command::Problems(args) => problems::run(&load()?.0, args).await?,
         Command::Why(args) => why::run(&load()?.0, args).await?,
+        Command::Replay(command) => {
+            let arguments = replay::parse(command)?;
+            replay::run(&load()?.0, arguments).await?;
+        }
         Command::Migrate => up::migrate(&load()?.0).await?,
         Command::Config(ConfigCommand::Check { shape }) => config_check::run(&load()?.1, shape.format())?,
     }

@@ -1,8 +1,9 @@
 //! Slow duties. One process does for all: lanes are derived again from their jobs, endpoints that stay down are given up
 //! where that was asked for, and what is old goes. Each process does for itself: a changed secret lifts a credential block,
-//! and stored objects that belong to no file go.
+//! stored objects that belong to no file go, and replays are carried out.
 
 mod garbage;
+mod replays;
 mod retain;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,11 @@ use crate::engine::Engine;
 use crate::secrets;
 
 pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
+    let (ended, ()) = tokio::join!(repair(engine.clone()), replays::run(engine));
+    ended
+}
+
+async fn repair(engine: Arc<Engine>) -> Result<(), Fault> {
     let mut collected_at = Instant::now();
     let mut seen = Seen::new();
     while !engine.is_stopping() {

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use leases::Leases;
 pub use sender::Throttles;
+pub use transformer::output_ext;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

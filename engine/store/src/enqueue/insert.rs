@@ -204,16 +204,7 @@ async fn delivery(
     let transform = subscription.spec.as_ref().and_then(|(spec, _)| transforms.get(spec).copied());
     // Without a transform the artifact is the original, whose id is the file's.
     let artifact = (state == DeliveryState::Queued).then(|| file.uuid());
-    let snapshot = Snapshot {
-        subscription: subscription.code.clone(),
-        subscription_revision: subscription.revision,
-        endpoint_revision: subscription.endpoint_revision,
-        retry: subscription.retry_policy,
-        on_unconfirmed: subscription.on_unconfirmed.clone(),
-        stale: subscription.stale.clone(),
-    };
-    let snapshot = serde_json::to_value(&snapshot)
-        .map_err(|error| StoreError::Unreadable { doing: tx.doing(), problem: error.to_string() })?;
+    let snapshot = Snapshot::of(subscription).to_json(tx.doing())?;
     tx.exec(
         "INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, transform_id, artifact_id, \
          origin, state, priority, max_attempts, deadline_at, remote_name, snapshot, fault_code, fault, created_at, \

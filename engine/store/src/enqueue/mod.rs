@@ -82,6 +82,26 @@ pub struct Snapshot {
     pub stale: String,
 }
 
+impl Snapshot {
+    /// What the subscription says now.
+    pub(crate) fn of(subscription: &SubscriptionRow) -> Self {
+        Self {
+            subscription: subscription.code.clone(),
+            subscription_revision: subscription.revision,
+            endpoint_revision: subscription.endpoint_revision,
+            retry: subscription.retry_policy,
+            on_unconfirmed: subscription.on_unconfirmed.clone(),
+            stale: subscription.stale.clone(),
+        }
+    }
+
+    /// As the column has it.
+    pub(crate) fn to_json(&self, doing: &'static str) -> Result<serde_json::Value, StoreError> {
+        serde_json::to_value(self)
+            .map_err(|error| StoreError::Unreadable { doing, problem: error.to_string() })
+    }
+}
+
 /// Which extension the output of a transform kind has; `None` keeps the file's own.
 pub type OutputExt = fn(kind: &str) -> Option<&'static str>;
 
@@ -117,7 +137,9 @@ pub async fn dispatch(
             let routing = if subscriptions.is_empty() {
                 Routing::Unrouted
             } else {
-                planned(&tx, arrival, captures, subscriptions, output_ext).await?
+                let now = tx.now().await?;
+                let facts = FileFacts { key: &event.key, arrived_at: now };
+                Routing::Routed(planned(&tx, &facts, captures, subscriptions, output_ext).await?)
             };
             (Some(rule.file_group_id), routing)
         }
@@ -176,15 +198,14 @@ impl Routing {
     }
 }
 
-async fn planned(
+/// What each of these subscriptions gets of the file.
+pub(crate) async fn planned(
     tx: &Tx,
-    arrival: &Arrival,
+    facts: &FileFacts<'_>,
     captures: &Captures,
     rows: Vec<SubscriptionRow>,
     output_ext: OutputExt,
-) -> Result<Routing, StoreError> {
-    let now = tx.now().await?;
-    let facts = FileFacts { key: &arrival.event.key, arrived_at: now };
+) -> Result<Vec<(SubscriptionRow, Planned)>, StoreError> {
     let mut result = Vec::new();
     for row in rows {
         let template = match row.remote_name.parse::<outport_core::remote_name::Template>() {
@@ -210,11 +231,11 @@ async fn planned(
             priority: Priority::new(row.priority).unwrap_or_default(),
             next_sequence,
         };
-        for planned in plan(&facts, captures, std::slice::from_ref(&view)) {
+        for planned in plan(facts, captures, std::slice::from_ref(&view)) {
             result.push((row.clone(), planned));
         }
     }
-    Ok(Routing::Routed(result))
+    Ok(result)
 }
 
 /// Takes the next number under the subscription's row lock; two dispatchers never get the same one. A number whose

@@ -14,15 +14,16 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub filter: Json,
     pub state: String,
+    pub chore: Option<String>,
     pub per_minute: Option<i32>,
     pub config: String,
     pub on_existing: String,
-    pub started_at: Option<i64>,
+    pub started_at: i64,
     pub cursor: Option<Uuid>,
+    pub next_due_at: Option<i64>,
     pub matched: i32,
     pub created: i32,
     pub skipped: i32,
-    pub created_at: i64,
     pub ended_at: Option<i64>,
 }
 

@@ -16,7 +16,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::row::{get, id, word};
 use crate::sql::{Tx, args, list, padded};
-use crate::{after_cancel, fifo};
+use crate::{after_cancel, fifo, replay};
 use judge::Verdict;
 use lane_changes::LaneChanges;
 
@@ -179,8 +179,13 @@ pub(crate) async fn record(
     lanes.write(tx, &settled, timing).await?;
     let mut turns = BTreeSet::new();
     for settled in settled.iter().filter(|s| s.state.is_terminal()) {
-        let delivery = deliveries.get(&settled.report.delivery_id).filter(|delivery| delivery.fifo);
-        turns.extend(delivery.map(|delivery| delivery.subscription_id));
+        let Some(delivery) = deliveries.get(&settled.report.delivery_id) else { continue };
+        if delivery.replayed && settled.state == DeliveryState::Delivered {
+            replay::resolve::sources(tx, settled.report.delivery_id).await?;
+        }
+        if delivery.fifo {
+            turns.insert(delivery.subscription_id);
+        }
     }
     for subscription in turns {
         fifo::advance(tx, subscription).await?;
@@ -221,13 +226,14 @@ struct Delivery {
     lane_closed_ms: Millis,
     subscription_id: SubscriptionId,
     fifo: bool,
+    replayed: bool,
 }
 
 async fn deliveries(tx: &Tx, endings: &[Ending<'_>]) -> Result<BTreeMap<DeliveryId, Delivery>, StoreError> {
     let ids = padded(endings.iter().map(|ending| ending.report.delivery_id.uuid().into()).collect());
     let sql = format!(
         "SELECT d.id, d.state, d.charged, d.attempts, d.max_attempts, d.deadline_at, d.fault_code, \
-                d.possible_duplicate, d.lane_closed_ms, d.subscription_id, s.ordering \
+                d.possible_duplicate, d.lane_closed_ms, d.subscription_id, d.replay_id, s.ordering \
          FROM delivery d JOIN subscription s ON s.id = d.subscription_id WHERE d.id IN ({})",
         list(1, ids.len())
     );
@@ -254,6 +260,7 @@ impl Delivery {
             lane_closed_ms: get(row, "lane_closed_ms", doing)?,
             subscription_id: id(row, "subscription_id", doing)?,
             fifo: get::<String>(row, "ordering", doing)? == "fifo",
+            replayed: get::<Option<uuid::Uuid>>(row, "replay_id", doing)?.is_some(),
         })
     }
 

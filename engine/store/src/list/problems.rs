@@ -241,7 +241,7 @@ async fn replays(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let rows = store
         .read(
             doing,
-            "SELECT r.id, r.created_at, \
+            "SELECT r.id, r.started_at, \
                 (SELECT max(h.at) FROM history h WHERE h.subject_id = r.id AND h.event = 'paused') AS paused_at \
              FROM replay r WHERE r.state = 'paused'",
             vec![],

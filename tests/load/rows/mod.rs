@@ -1,0 +1,10 @@
+//! One file for each row of the table.
+
+pub mod claims;
+pub mod deliveries;
+pub mod dispatch;
+pub mod idle;
+pub mod memory;
+pub mod pick_up;
+mod running;
+pub mod stuck;
