@@ -49,8 +49,10 @@ impl Webhook {
             return Ok(None);
         }
         // The URL is not repeated: it may hold a token.
-        let wrong =
-            |why: &str| Fault::new(&code::CONFIG_INVALID, format!("notify.webhook is not possible: {why}"));
+        let wrong = |why: &str| {
+            Fault::new(&code::CONFIG_INVALID, format!("notify.webhook is not possible: {why}"))
+                .with_hint("write it as https://HOST/PATH or http://HOST:PORT/PATH")
+        };
         let uri: Uri = config.webhook.parse().map_err(|_| wrong("it is no URL"))?;
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         let is_tls = match uri.scheme_str() {
