@@ -102,6 +102,12 @@ macro_rules! need {
     };
 }
 
+/// Prints a line that is seen although the test passes: the test runner swallows what `eprintln!` says.
+pub fn tell(line: &str) {
+    let mut terminal = std::io::stderr().lock();
+    let _unread = writeln!(terminal, "{line}");
+}
+
 /// What [`need!`] does when there is no use in going on. `place` is the path of an item inside the test.
 ///
 /// # Panics
@@ -109,9 +115,7 @@ macro_rules! need {
 pub fn skip_or_fail(place: &str, fault: anyhow::Error) {
     let Some(skip) = fault.downcast_ref::<Skip>() else { panic!("{fault:#}") };
     let line = format!("{}: {skip}\n", test_name(place));
-    // Not eprintln!: the test runner swallows what a test that passes prints, and a skipped test passes.
-    let mut terminal = std::io::stderr().lock();
-    let _unread = write!(terminal, "SKIP {line}");
+    tell(&format!("SKIP {}", line.trim_end()));
     if let Some(list) = std::env::var_os("OUTPORT_TEST_SKIPS") {
         let written = std::fs::File::options()
             .create(true)

@@ -30,6 +30,12 @@ pub(crate) async fn advance(tx: &Tx, subscription: SubscriptionId) -> Result<(),
         Some(blocker) => substitute(tx, blocker).await?,
     };
     let Some(turn) = turn else { return Ok(()) };
+    // Whoever has the turn keeps it until its end: a replay that does a failed one over does so also after somebody said
+    // that the failed one is dealt with. Two of a group that are due together would fail every claim.
+    let on_its_way = "SELECT delivery_id FROM send_job WHERE fifo_group = $1 LIMIT 1";
+    if tx.row(on_its_way, args![subscription.uuid()]).await?.is_some() {
+        return Ok(());
+    }
     let state: DeliveryState = word(&turn, "state", doing)?;
     let queued: Option<DeliveryId> = maybe_id(&turn, "queued", doing)?;
     if state.has_send_job() && queued.is_none() {

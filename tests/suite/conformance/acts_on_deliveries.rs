@@ -104,9 +104,9 @@ async fn each_act_in_each_state(world: World) {
                 assert_eq!(after, entries, "{name}: what was refused is no act");
             }
             // Out of the way of the next case.
-            world.sql("UPDATE send_job SET due_at = 9000000000000 WHERE lease_id IS NULL").await;
+            world.put_off().await;
             rescue(&world.store, Which::All, &world.timing).await.unwrap();
-            world.sql("UPDATE send_job SET due_at = 9000000000000").await;
+            world.put_off().await;
         }
     }
     let twice = in_state(&world, S::Failed, "twice").await;

@@ -7,6 +7,7 @@ use outport_store::enqueue::Dispatched;
 use outport_store::finish_send::{End, Finished};
 use outport_store::list::{self, endpoints::EndpointView};
 use outport_store::next_work::next_work;
+use outport_tests::invariants;
 
 use super::on_both;
 use super::world::{World, arrival, by, definitions};
@@ -123,7 +124,8 @@ async fn an_accepted_key_lifts_its_block_and_joins_the_pins(world: World) {
     assert_eq!(again.code, &code::WRONG_STATE);
 
     // Announced before the change: nothing is blocked, nothing is lifted.
-    world.sql("UPDATE lane SET blocked_reason = 'credential', blocked_until = 9000000000000").await;
+    let in_an_hour = format!("{} + 3600000", invariants::now(&world.raw));
+    world.sql(&format!("UPDATE lane SET blocked_reason = 'credential', blocked_until = {in_an_hour}")).await;
     endpoint::accept_key(&world.store, id, "SHA256:next", by()).await.unwrap();
     assert_eq!(view(&world).await.blocked_reason.as_deref(), Some("credential"));
     assert_eq!(acts(&world).await, 2);

@@ -188,6 +188,12 @@ impl World {
         self.sql("UPDATE lane SET next_due_at = 1").await;
     }
 
+    /// Makes every free job due in an hour.
+    pub async fn put_off(&self) {
+        let in_an_hour = format!("{} + 3600000", invariants::now(&self.raw));
+        self.sql(&format!("UPDATE send_job SET due_at = {in_an_hour} WHERE lease_id IS NULL")).await;
+    }
+
     pub async fn sql(&self, sql: &str) -> u64 {
         let backend = self.raw.get_database_backend();
         self.raw.execute_raw(Statement::from_string(backend, sql)).await.unwrap().rows_affected()

@@ -1,6 +1,5 @@
 //! The database is away for a minute (two seconds on a fast clock) while files are on their way.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -98,10 +97,9 @@ fn outage(how: How, scale: f64) -> anyhow::Result<()> {
         let times = renames_to(seen, &sample.arrives_as).len();
         ensure!(times == 1, "{} arrived {times} times", sample.arrives_as);
     }
-    writeln!(
-        std::io::stderr(),
+    set::tell(&format!(
         "{how:?} for {lasted:.1?}: {in_time} of {FILES} before the fence, {asked} statements and connections meanwhile, \
          all settled {recovered:.1?} after it, {uploads} uploads"
-    )?;
+    ));
     Ok(())
 }

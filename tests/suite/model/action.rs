@@ -101,7 +101,10 @@ pub enum Action {
     Drain {
         worker: usize,
     },
-    Rescue,
+    /// `late`: after every lease ran out.
+    Rescue {
+        late: bool,
+    },
     Pass {
         seconds: i64,
     },
@@ -142,12 +145,12 @@ pub fn any() -> impl Strategy<Value = Action> {
         2 => worker().prop_map(|worker| Action::Beat { worker }),
         4 => (worker(), any(), prop::bool::weighted(0.2))
             .prop_map(|(worker, hand, resent)| Action::Enter { worker, hand, resent }),
-        8 => (worker(), any(), ending(), prop::bool::weighted(0.2))
+        10 => (worker(), any(), ending(), prop::bool::weighted(0.2))
             .prop_map(|(worker, hand, how, keep)| Action::End { worker, hand, how, keep }),
         2 => (worker(), prop::collection::vec(ending(), 1..4)).prop_map(|(worker, how)| Action::EndAll { worker, how }),
         1 => worker().prop_map(|worker| Action::Crash { worker }),
         1 => worker().prop_map(|worker| Action::Drain { worker }),
-        3 => Just(Action::Rescue),
+        5 => prop::bool::weighted(0.7).prop_map(|late| Action::Rescue { late }),
         6 => select(WAITS.as_slice()).prop_map(|seconds| Action::Pass { seconds }),
         5 => (select([DeliveryAct::Hold, DeliveryAct::Release, DeliveryAct::Cancel, DeliveryAct::Retry,
                 DeliveryAct::Resolve].as_slice()), any())

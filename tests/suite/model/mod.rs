@@ -11,8 +11,6 @@ mod seen;
 mod setting;
 mod time;
 
-use std::io::Write;
-
 use outport_tests::set::{self, Set};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use tokio::runtime::Handle;
@@ -25,12 +23,10 @@ use driver::Driver;
 on_both!(any_history_is_as_the_rules_say);
 
 async fn any_history_is_as_the_rules_say(world: World) {
-    let (cases, length) = if set::set() == Set::Full { (500, 120) } else { (20, 40) };
+    let (cases, length) = if set::set() == Set::Full { (500, 120) } else { (24, 60) };
     let seed = set::seed();
     let database = world.store.dialect();
-    // Not eprintln!, which the test runner swallows when the test passes.
-    #[expect(clippy::explicit_write, reason = "the test runner swallows what eprintln! says")]
-    writeln!(std::io::stderr(), "{database:?}, OUTPORT_TEST_SEED={seed}: {cases} histories").unwrap();
+    set::tell(&format!("{database:?}, OUTPORT_TEST_SEED={seed}: {cases} histories"));
     let failed = tokio::task::block_in_place(|| search(&world, seed, cases, length));
     if let Some((history, problem)) = failed {
         let (story, again) = run(&world, &history).await;

@@ -38,6 +38,10 @@ impl Ledger {
             if !self.subscriptions[subscription].in_order {
                 continue;
             }
+            // Whoever has the turn keeps it until its end.
+            if self.of_subscription(subscription).any(|(_, d)| d.job.is_some()) {
+                continue;
+            }
             let Some(turn) = self.turn(subscription) else { continue };
             let delivery = self.deliveries.get_mut(&turn).unwrap();
             if delivery.state.has_send_job() && delivery.job.is_none() {

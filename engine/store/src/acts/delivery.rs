@@ -20,10 +20,13 @@ use crate::{fifo, lanes, send_jobs};
 /// `usage.wrong_state` in every other state; `usage.not_found`.
 pub async fn hold(store: &Store, delivery: DeliveryId, by: By<'_>) -> Result<(), StoreError> {
     act(store, "holding a delivery", async |tx| {
+        // Held, the head of a group keeps its place; a replay that had the turn leaves it to the head, whose lane is woken.
+        lanes::lock(tx, endpoint_of(tx, delivery).await?).await?;
         let Some(present) = lock(tx, delivery).await? else { return Ok(None) };
         let next = step(delivery, present.state, "hold", DeliveryEvent::Hold)?;
         drop_job(tx, delivery).await?;
         set_state(tx, delivery, next).await?;
+        fifo::advance_after(tx, delivery).await?;
         note(tx, by, subject(delivery), "held", json!({})).await.map(Some)
     })
     .await
