@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,16 +37,11 @@ pub async fn run(config: &Config, roles: &[String]) -> Result<(), Fault> {
     // Until here a signal ends the process by itself: nothing is claimed yet, and a database that does not answer holds
     // nobody up. From the next line on we may be asked to stop.
     let signals = Signals::listen()?;
-    tracing::info!(
-        database = engine.store.name(),
-        buckets = %engine.buckets.root().display(),
-        health = server.as_ref().and_then(health::Server::address).map(tracing::field::display),
-        "outport is up"
-    );
+    let address = server.as_ref().and_then(health::Server::address);
     let serving = server.map(|server| tokio::spawn(server.run(engine.clone())));
     let signals = tokio::spawn(signals.stop(engine.clone()));
     let store = engine.store.clone();
-    let outcome = roles::run(engine, roles).await;
+    let outcome = work(engine, roles, address).await;
     signals.abort();
     if let Some(serving) = serving {
         serving.abort();
@@ -55,6 +51,18 @@ pub async fn run(config: &Config, roles: &[String]) -> Result<(), Fault> {
     let closed = store.close().await.map_err(|e| e.fault());
     tracing::info!("outport is down");
     outcome.and(closed)
+}
+
+/// From the registry to the drain. "Up" is said when work can begin: not while another program holds the database.
+async fn work(engine: Arc<Engine>, roles: BTreeSet<Role>, health: Option<SocketAddr>) -> Result<(), Fault> {
+    roles::begin(&engine, &roles).await?;
+    tracing::info!(
+        database = engine.store.name(),
+        buckets = %engine.buckets.root().display(),
+        health = health.map(tracing::field::display),
+        "outport is up"
+    );
+    roles::run(engine, roles).await
 }
 
 /// The signals that ask a process to end.

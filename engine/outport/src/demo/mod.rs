@@ -41,7 +41,9 @@ pub async fn run(files: &[PathBuf], data: Option<&Path>) -> Result<ExitCode, Fau
     let engine = Engine::open(&config).await?;
     apply(&engine, &home, &partner).await?;
     engine.buckets.make_bucket(BUCKET).await?;
-    let running = tokio::spawn(roles::run(engine.clone(), Role::ALL.into_iter().collect::<BTreeSet<_>>()));
+    let all: BTreeSet<Role> = Role::ALL.into_iter().collect();
+    roles::begin(&engine, &all).await?;
+    let running = tokio::spawn(roles::run(engine.clone(), all));
 
     let began = Instant::now();
     let mut expected = Vec::new();

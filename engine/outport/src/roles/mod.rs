@@ -66,10 +66,8 @@ impl FromStr for Role {
 }
 
 /// Runs `roles` until the engine is told to stop, then drains: running work may end until the deadline, the rest is
-/// given back uncharged.
+/// given back uncharged. [`begin`] comes first.
 pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault> {
-    let names = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    begin(&engine, &names).await?;
     let leases = Arc::new(Leases::new(&engine.timing));
     let mut tasks: JoinSet<(&'static str, Result<(), Fault>)> = JoinSet::new();
     let mut heart = tokio::spawn(leases::beat(engine.clone(), leases.clone()));
@@ -135,10 +133,11 @@ pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault
 
 /// Frees what dead predecessors held and enters this process into the registry. Tried again while the database is busy or
 /// away: another program may hold the file for a minute, and an engine that starts in that minute must not give up.
-async fn begin(engine: &Engine, roles: &str) -> Result<(), Fault> {
+pub async fn begin(engine: &Engine, roles: &BTreeSet<Role>) -> Result<(), Fault> {
+    let names = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let mut failures = 0;
     loop {
-        match begin_once(engine, roles).await {
+        match begin_once(engine, &names).await {
             Ok(()) => return Ok(()),
             Err(error) if (error.is_transient() || error.is_outage()) && !engine.is_stopping() => {
                 failures += 1;
