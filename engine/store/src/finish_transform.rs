@@ -1,9 +1,11 @@
 //! Ending a transform: its artifacts and its waiting deliveries move in the same fenced transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::delivery::{DeliveryEvent, DeliveryState};
-use outport_core::{DeliveryId, EndpointId, Fault, LeaseId, Millis, Timing, TransformId, code, retry};
+use outport_core::{
+    DeliveryId, EndpointId, Fault, LeaseId, Millis, SubscriptionId, Timing, TransformId, code, retry,
+};
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
@@ -13,8 +15,9 @@ use crate::finish_send::as_i64;
 use crate::history::Entry;
 use crate::notices;
 use crate::row::{get, id};
-use crate::sql::{Tx, args};
-use crate::{fifo, lanes, send_jobs};
+use crate::send_jobs::{self, NewJob};
+use crate::sql::{Tx, args, update_rows};
+use crate::{fifo, lanes};
 
 /// A stored output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,44 +86,55 @@ pub async fn succeed(
         ],
     )
     .await?;
+    let freed = Freed::of(&waiting(&tx, transform).await?, tx.doing())?;
+    let rows = freed.states.iter().map(|(id, state)| args![id.uuid(), state.as_str(), artifact]).collect();
+    let set = "state = new.column2, artifact_id = new.column3";
+    update_rows(&tx, "delivery", set, "delivery.id = new.column1", rows).await?;
     // Enqueue's lock order: send jobs first, lanes last.
-    let mut wake: Vec<(EndpointId, Millis)> = Vec::new();
-    let mut in_order = BTreeSet::new();
-    for row in waiting(&tx, transform).await? {
-        let doing = tx.doing();
-        let delivery: DeliveryId = id(&row, "id", doing)?;
-        let endpoint: EndpointId = id(&row, "endpoint_id", doing)?;
-        let due = crate::enqueue::first_due(get(&row, "now", doing)?, get(&row, "priority", doing)?);
-        let mut next = DeliveryState::Waiting.step(DeliveryEvent::TransformSucceeded)?;
-        // Its replay is paused: what could be sent from now on is held.
-        let parked = get(&row, "parked", doing)?;
-        if parked {
-            next = next.step(DeliveryEvent::Hold)?;
-        }
-        tx.exec(
-            "UPDATE delivery SET state = $2, artifact_id = $3 WHERE id = $1",
-            args![delivery.uuid(), next.as_str(), artifact],
-        )
-        .await?;
-        if parked {
-            continue;
-        }
-        if get::<String>(&row, "ordering", doing)? == "fifo" {
-            in_order.insert(id(&row, "subscription_id", doing)?);
-            continue;
-        }
-        send_jobs::add(&tx, delivery, due).await?;
-        wake.push((endpoint, due));
-    }
-    wake.sort();
-    for (endpoint, due) in wake {
-        lanes::pull(&tx, endpoint, due).await?;
-    }
-    for subscription in in_order {
+    send_jobs::add_new(&tx, &freed.jobs).await?;
+    lanes::pull_all(&tx, &freed.wake).await?;
+    for subscription in freed.in_order {
         fifo::advance(&tx, subscription).await?;
     }
     tx.commit().await?;
     Ok(true)
+}
+
+/// How the deliveries that waited for an output go on.
+#[derive(Default)]
+struct Freed {
+    states: Vec<(DeliveryId, DeliveryState)>,
+    jobs: Vec<NewJob>,
+    wake: BTreeMap<EndpointId, Millis>,
+    /// Subscriptions that are in order: whose turn it is gets its job by itself.
+    in_order: BTreeSet<SubscriptionId>,
+}
+
+impl Freed {
+    fn of(rows: &[QueryResult], doing: &'static str) -> Result<Self, StoreError> {
+        let mut freed = Self::default();
+        for row in rows {
+            let delivery: DeliveryId = id(row, "id", doing)?;
+            let state = DeliveryState::Waiting.step(DeliveryEvent::TransformSucceeded)?;
+            // Its replay is paused: what could be sent from now on is held.
+            if get(row, "parked", doing)? {
+                freed.states.push((delivery, state.step(DeliveryEvent::Hold)?));
+                continue;
+            }
+            freed.states.push((delivery, state));
+            if get::<String>(row, "ordering", doing)? == "fifo" {
+                freed.in_order.insert(id(row, "subscription_id", doing)?);
+                continue;
+            }
+            let endpoint = id(row, "endpoint_id", doing)?;
+            let due = crate::enqueue::first_due(get(row, "now", doing)?, get(row, "priority", doing)?);
+            let lane = freed.wake.entry(endpoint).or_insert(due);
+            *lane = due.min(*lane);
+            let remote_name = get(row, "remote_name", doing)?;
+            freed.jobs.push(NewJob { delivery, endpoint, remote_name, due });
+        }
+        Ok(freed)
+    }
 }
 
 /// Records a failure. `false`: the lease was lost, nothing was recorded.
@@ -216,7 +230,7 @@ async fn settle(
 
 async fn waiting(tx: &Tx, transform: TransformId) -> Result<Vec<QueryResult>, StoreError> {
     tx.rows(
-        "SELECT d.id, d.endpoint_id, d.subscription_id, d.priority, s.ordering, {now} AS now, \
+        "SELECT d.id, d.endpoint_id, d.subscription_id, d.priority, d.remote_name, s.ordering, {now} AS now, \
            EXISTS (SELECT 1 FROM replay r WHERE r.id = d.replay_id AND r.state = 'paused') AS parked \
          FROM delivery d \
          JOIN subscription s ON s.id = d.subscription_id \

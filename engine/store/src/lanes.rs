@@ -9,7 +9,7 @@ use sea_orm::QueryResult;
 use crate::Store;
 use crate::error::StoreError;
 use crate::row::{get, id, word};
-use crate::sql::{Tx, args, list, padded};
+use crate::sql::{Tx, args, list, padded, update_rows};
 
 /// The columns of [`read`].
 pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes, lane.recent, lane.recent_n, \
@@ -119,6 +119,27 @@ pub(crate) async fn pull(tx: &Tx, endpoint: EndpointId, due: Millis) -> Result<(
     )
     .await
     .map(|_| ())
+}
+
+/// The same for several lanes. They are locked in the order of their ids first: an UPDATE takes its rows in any order, and two
+/// dispatchers would meet in a deadlock.
+pub(crate) async fn pull_all(tx: &Tx, due: &BTreeMap<EndpointId, Millis>) -> Result<(), StoreError> {
+    match due.first_key_value() {
+        None => return Ok(()),
+        Some((endpoint, first)) if due.len() == 1 => return pull(tx, *endpoint, *first).await,
+        Some(_) => {}
+    }
+    if tx.locks_rows() {
+        let ids = padded(due.keys().map(|endpoint| endpoint.uuid().into()).collect());
+        let ids_list = list(1, ids.len());
+        let sql = format!(
+            "SELECT endpoint_id FROM lane WHERE endpoint_id IN ({ids_list}) ORDER BY endpoint_id {{lock}}"
+        );
+        tx.rows(&sql, ids).await?;
+    }
+    let rows = due.iter().map(|(endpoint, due)| args![endpoint.uuid(), *due]).collect();
+    let set = "next_due_at = {least}(next_due_at, new.column2)";
+    update_rows(tx, "lane", set, "lane.endpoint_id = new.column1", rows).await.map(|_| ())
 }
 
 /// Repairs lanes that would wake later than their earliest free job. Returns how many were wrong: anything but zero

@@ -1,14 +1,36 @@
 //! The queue: a row for each delivery that may be sent.
 
-use outport_core::{DeliveryId, Millis};
+use outport_core::{DeliveryId, EndpointId, Millis};
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::fifo;
-use crate::sql::{Tx, args, tuples};
+use crate::sql::{Tx, args, parts, tuples};
 
 /// Rows of one statement.
 const ROWS: usize = 256;
+
+/// A job whose subscription is known not to be in order.
+pub(crate) struct NewJob {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) endpoint: EndpointId,
+    pub(crate) remote_name: String,
+    pub(crate) due: Millis,
+}
+
+/// Puts them into their lanes, as [`add`] does.
+pub(crate) async fn add_new(tx: &Tx, jobs: &[NewJob]) -> Result<(), StoreError> {
+    for jobs in parts(jobs, ROWS) {
+        let sql = format!(
+            "INSERT INTO send_job (delivery_id, endpoint_id, remote_name, due_at) VALUES {}",
+            tuples(1, 4, jobs.len())
+        );
+        let row =
+            |job: &NewJob| args![job.delivery.uuid(), job.endpoint.uuid(), job.remote_name.as_str(), job.due];
+        tx.exec(&sql, jobs.iter().flat_map(row).collect()).await?;
+    }
+    Ok(())
+}
 
 /// Puts a delivery into its lane. Its state says already that it may be sent; the lane is to be woken after this
 /// ([`lanes::pull`](crate::lanes::pull)).

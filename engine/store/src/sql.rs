@@ -162,6 +162,11 @@ impl Tx {
         self.inner.rollback().await.map_err(StoreError::database(self.doing))
     }
 
+    /// Whether two of these can be under way at once: only then do rows need locks.
+    pub(crate) fn locks_rows(&self) -> bool {
+        self.dialect == Dialect::Postgres
+    }
+
     pub(crate) fn doing(&self) -> &'static str {
         self.doing
     }
@@ -204,6 +209,17 @@ pub(crate) fn padded(mut values: Vec<Value>) -> Vec<Value> {
     values
 }
 
+/// Parts of `rows` whose lengths are powers of two, at most `most` (one itself): an `INSERT` of them in parts is a
+/// statement of few different texts, each of which is prepared once.
+pub(crate) fn parts<T>(mut rows: &[T], most: usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = 1 << rows.len().min(most).checked_ilog2()?;
+        let (part, rest) = rows.split_at(length);
+        rows = rest;
+        Some(part)
+    })
+}
+
 /// Updates one row for each of `rows`, whose values are `new.column1`, `new.column2`, ...; how many there were. The last
 /// one is repeated up to a power of two, as in [`padded`]: a row that is named twice is updated once.
 pub(crate) async fn update_rows(
@@ -221,4 +237,23 @@ pub(crate) async fn update_rows(
         tuples(1, width, rows.len())
     );
     tx.exec(&sql, rows.into_iter().flatten().collect()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_powers_of_two_and_all_of_it() {
+        let lengths = |rows: usize| -> Vec<usize> {
+            let rows: Vec<usize> = (0..rows).collect();
+            let joined: Vec<usize> = parts(&rows, 64).flatten().copied().collect();
+            assert_eq!(joined, rows);
+            parts(&rows, 64).map(<[_]>::len).collect()
+        };
+        assert!(lengths(0).is_empty());
+        assert_eq!(lengths(1), [1]);
+        assert_eq!(lengths(10), [8, 2]);
+        assert_eq!(lengths(200), [64, 64, 64, 8]);
+    }
 }

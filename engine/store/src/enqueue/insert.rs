@@ -7,7 +7,9 @@ use outport_core::event::ObjectEvent;
 use outport_core::route::Planned;
 use outport_core::state::FileState;
 use outport_core::timing::millis;
-use outport_core::{DeliveryId, EndpointId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId};
+use outport_core::{
+    DeliveryId, EndpointId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId, SubscriptionId,
+};
 use sea_orm::Value;
 use uuid::Uuid;
 
@@ -16,8 +18,12 @@ use crate::error::StoreError;
 use crate::finish_send::as_i64;
 use crate::history::{self, Entry, new_id};
 use crate::routes::SubscriptionRow;
-use crate::sql::{Tx, args};
-use crate::{fifo, lanes, notices, send_jobs};
+use crate::send_jobs::{self, NewJob};
+use crate::sql::{Tx, args, parts, tuples};
+use crate::{fifo, lanes, notices};
+
+/// Rows of one statement.
+const ROWS: usize = 64;
 
 /// The file row; `None` when the same version is there already.
 pub(super) async fn file(
@@ -129,108 +135,163 @@ pub(super) async fn work(
     file: FileId,
     arrival: &Arrival,
     plan: &[(SubscriptionRow, Planned)],
+    now: Millis,
 ) -> Result<Dispatched, StoreError> {
-    let now = tx.now().await?;
-    let mut transforms: BTreeMap<SpecId, Uuid> = BTreeMap::new();
-    let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
-    let mut in_order = BTreeSet::new();
-    for (subscription, planned) in plan {
-        // Five subscribers of one spec cost one transform.
-        if let (Some((spec, _)), Planned::Delivery(_)) = (&subscription.spec, planned)
-            && !transforms.contains_key(spec)
-        {
-            transforms.insert(*spec, transform(tx, file, *spec, now).await?);
-        }
-        let id = Uuid::now_v7();
-        delivery(tx, id, file, subscription, planned, &transforms, now).await?;
-        if let Planned::Refused { fault, .. } = planned {
-            let detail = serde_json::json!({ "code": fault.code.name, "message": fault.message });
-            let event = DeliveryState::Failed.as_str();
-            let entry = Entry { actor: "engine", subject_kind: "delivery", subject_id: id, event, detail };
-            notices::announce(tx, &[entry]).await?;
-        }
-        if let (Planned::Delivery(_), None) = (planned, &subscription.spec) {
-            let due = first_due(now, subscription.priority);
-            if subscription.fifo {
-                in_order.insert(subscription.id);
-                continue;
-            }
-            send_jobs::add(tx, DeliveryId::from_uuid(id), due).await?;
-            let lane = wake.entry(subscription.endpoint_id).or_insert(due);
-            *lane = due.min(*lane);
-        }
-    }
+    let work = Work::of(plan, now);
+    transforms(tx, file, &work.transforms, now).await?;
+    deliveries(tx, file, &work.deliveries, now).await?;
+    let failed: Vec<Entry<'_>> = work.deliveries.iter().filter_map(New::failed).collect();
+    notices::announce(tx, &failed).await?;
+    send_jobs::add_new(tx, &work.jobs).await?;
     let detail = serde_json::json!({
-        "key": arrival.event.key.as_str(), "deliveries": plan.len(), "transforms": transforms.len(),
+        "key": arrival.event.key.as_str(), "deliveries": plan.len(), "transforms": work.transforms.len(),
     });
     let entry =
         Entry { actor: "engine", subject_kind: "file", subject_id: file.uuid(), event: "routed", detail };
     history::add(tx, entry).await?;
-    for (endpoint, due) in wake {
-        lanes::pull(tx, endpoint, due).await?;
-    }
-    for subscription in in_order {
+    lanes::pull_all(tx, &work.wake).await?;
+    for subscription in work.in_order {
         fifo::advance(tx, subscription).await?;
     }
-    Ok(Dispatched::Routed { file, deliveries: plan.len(), transforms: transforms.len() })
+    Ok(Dispatched::Routed { file, deliveries: plan.len(), transforms: work.transforms.len() })
 }
 
-async fn transform(tx: &Tx, file: FileId, spec: SpecId, now: Millis) -> Result<Uuid, StoreError> {
-    let id = Uuid::now_v7();
-    tx.exec(
-        "INSERT INTO transform (id, file_id, spec_id, state, due_at, created_at) VALUES ($1, $2, $3, 'pending', $4, $4)",
-        args![id, file.uuid(), spec.uuid(), now],
-    )
-    .await?;
-    Ok(id)
+/// What follows from a plan.
+#[derive(Default)]
+struct Work<'a> {
+    /// Five subscribers of one spec cost one transform.
+    transforms: BTreeMap<SpecId, Uuid>,
+    deliveries: Vec<New<'a>>,
+    jobs: Vec<NewJob>,
+    wake: BTreeMap<EndpointId, Millis>,
+    /// Subscriptions that are in order: whose turn it is gets its job by itself.
+    in_order: BTreeSet<SubscriptionId>,
 }
 
-async fn delivery(
-    tx: &Tx,
-    id: Uuid,
-    file: FileId,
-    subscription: &SubscriptionRow,
-    planned: &Planned,
-    transforms: &BTreeMap<SpecId, Uuid>,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let (state, name, fault) = match planned {
-        Planned::Delivery(d) => (first_state(d.spec.is_some()), d.remote_name.as_str().to_owned(), None),
-        // Owed, but never sendable: it exists so that an operator sees it.
-        Planned::Refused { fault, .. } => {
-            (DeliveryState::Failed, subscription.remote_name.clone(), Some(fault))
+/// A delivery to write.
+struct New<'a> {
+    id: DeliveryId,
+    subscription: &'a SubscriptionRow,
+    planned: &'a Planned,
+    transform: Option<Uuid>,
+}
+
+impl<'a> Work<'a> {
+    fn of(plan: &'a [(SubscriptionRow, Planned)], now: Millis) -> Self {
+        let mut work = Self::default();
+        for (subscription, planned) in plan {
+            let id = new_id();
+            let mut new = New { id, subscription, planned, transform: None };
+            match (planned, &subscription.spec) {
+                (Planned::Refused { .. }, _) => {}
+                (Planned::Delivery(_), Some((spec, _))) => {
+                    new.transform = Some(*work.transforms.entry(*spec).or_insert_with(Uuid::now_v7));
+                }
+                (Planned::Delivery(_), None) if subscription.fifo => {
+                    work.in_order.insert(subscription.id);
+                }
+                (Planned::Delivery(planned), None) => {
+                    let (endpoint, due) = (subscription.endpoint_id, first_due(now, subscription.priority));
+                    let remote_name = planned.remote_name.as_str().to_owned();
+                    work.jobs.push(NewJob { delivery: id, endpoint, remote_name, due });
+                    let lane = work.wake.entry(endpoint).or_insert(due);
+                    *lane = due.min(*lane);
+                }
+            }
+            work.deliveries.push(new);
         }
-    };
-    let transform = subscription.spec.as_ref().and_then(|(spec, _)| transforms.get(spec).copied());
-    // Without a transform the artifact is the original, whose id is the file's.
-    let artifact = (state == DeliveryState::Queued).then(|| file.uuid());
-    let snapshot = Snapshot::of(subscription).to_json(tx.doing())?;
-    tx.exec(
-        "INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, transform_id, artifact_id, \
-         origin, state, priority, max_attempts, deadline_at, remote_name, snapshot, fault_code, fault, created_at, \
-         settled_at, lane_closed_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'arrival', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-           (SELECT closed_ms + coalesce($16 - closed_since, 0) FROM lane WHERE endpoint_id = $5))",
-        args![
-            id,
+        work
+    }
+}
+
+impl New<'_> {
+    fn fault(&self) -> Option<&Fault> {
+        match self.planned {
+            Planned::Delivery(_) => None,
+            Planned::Refused { fault, .. } => Some(fault),
+        }
+    }
+
+    /// What people hear of one that is owed but can never be sent.
+    fn failed(&self) -> Option<Entry<'static>> {
+        let fault = self.fault()?;
+        let detail = serde_json::json!({ "code": fault.code.name, "message": fault.message });
+        let (subject_id, event) = (self.id.uuid(), DeliveryState::Failed.as_str());
+        Some(Entry { actor: "engine", subject_kind: "delivery", subject_id, event, detail })
+    }
+
+    /// The values of [`deliveries`].
+    fn row(&self, file: FileId, now: Millis, doing: &'static str) -> Result<Vec<Value>, StoreError> {
+        let (subscription, fault) = (self.subscription, self.fault());
+        let (state, name) = match self.planned {
+            Planned::Delivery(d) => (first_state(d.spec.is_some()), d.remote_name.as_str()),
+            // It exists so that an operator sees it.
+            Planned::Refused { .. } => (DeliveryState::Failed, subscription.remote_name.as_str()),
+        };
+        // Without a transform the artifact is the original, whose id is the file's.
+        let artifact = (state == DeliveryState::Queued).then(|| file.uuid());
+        Ok(args![
+            self.id.uuid(),
             file.uuid(),
             subscription.id.uuid(),
             subscription.subscriber_id.uuid(),
             subscription.endpoint_id.uuid(),
-            transform,
+            self.transform,
             artifact,
             state.as_str(),
             subscription.priority,
             i32::from(subscription.retry_policy.max_attempts),
             now.saturating_add(millis(subscription.retry_policy.deadline.0)),
             name,
-            Value::from(snapshot),
+            Value::from(Snapshot::of(subscription).to_json(doing)?),
             fault.map(|f| f.code.name),
             fault.map(Fault::report),
             now,
             fault.map(|_| now)
-        ],
-    )
-    .await
-    .map(|_| ())
+        ])
+    }
+}
+
+async fn transforms(
+    tx: &Tx,
+    file: FileId,
+    transforms: &BTreeMap<SpecId, Uuid>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let transforms: Vec<_> = transforms.iter().collect();
+    for part in parts(&transforms, ROWS) {
+        let sql = format!(
+            "INSERT INTO transform (id, file_id, spec_id, state, due_at, created_at) VALUES {}",
+            tuples(1, 6, part.len())
+        );
+        let row = |(spec, id): &(&SpecId, &Uuid)| args![**id, file.uuid(), spec.uuid(), "pending", now, now];
+        tx.exec(&sql, part.iter().flat_map(row).collect()).await?;
+    }
+    Ok(())
+}
+
+async fn deliveries(tx: &Tx, file: FileId, new: &[New<'_>], now: Millis) -> Result<(), StoreError> {
+    for part in parts(new, ROWS) {
+        let mut values = Vec::new();
+        for new in part {
+            values.extend(new.row(file, now, tx.doing())?);
+        }
+        let sql = format!(
+            "INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, transform_id, artifact_id, \
+             origin, state, priority, max_attempts, deadline_at, remote_name, snapshot, fault_code, fault, created_at, \
+             settled_at, lane_closed_ms) \
+             SELECT new.column1, new.column2, new.column3, new.column4, new.column5, new.column6, new.column7, \
+               'arrival', new.column8, new.column9, new.column10, new.column11, new.column12, new.column13, \
+               new.column14, new.column15, new.column16, new.column17, \
+               lane.closed_ms + coalesce(new.column16 - lane.closed_since, 0) \
+             FROM (VALUES {}) AS new JOIN lane ON lane.endpoint_id = new.column5",
+            tuples(1, 17, part.len())
+        );
+        let written = tx.exec(&sql, values).await?;
+        if written != part.len() as u64 {
+            let problem = format!("{written} of {} deliveries have a lane", part.len());
+            return Err(StoreError::Unreadable { doing: tx.doing(), problem });
+        }
+    }
+    Ok(())
 }

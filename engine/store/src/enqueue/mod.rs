@@ -137,9 +137,10 @@ pub async fn dispatch(
             let routing = if subscriptions.is_empty() {
                 Routing::Unrouted
             } else {
-                let now = tx.now().await?;
-                let facts = FileFacts { key: &event.key, arrived_at: now };
-                Routing::Routed(planned(&tx, &facts, captures, subscriptions, output_ext).await?)
+                let arrived_at = tx.now().await?;
+                let facts = FileFacts { key: &event.key, arrived_at };
+                let plan = planned(&tx, &facts, captures, subscriptions, output_ext).await?;
+                Routing::Routed { plan, arrived_at }
             };
             (Some(rule.file_group_id), routing)
         }
@@ -157,7 +158,7 @@ pub async fn dispatch(
     let dispatched = match outcome {
         Routing::Unrouted => Dispatched::Unrouted { file },
         Routing::Rejected(fault) => Dispatched::Rejected { file, fault },
-        Routing::Routed(plan) => insert::work(&tx, file, arrival, &plan).await?,
+        Routing::Routed { plan, arrived_at } => insert::work(&tx, file, arrival, &plan, arrived_at).await?,
     };
     tx.commit().await?;
     Ok(dispatched)
@@ -184,7 +185,7 @@ pub async fn reject(
 enum Routing {
     Unrouted,
     Rejected(Fault),
-    Routed(Vec<(SubscriptionRow, Planned)>),
+    Routed { plan: Vec<(SubscriptionRow, Planned)>, arrived_at: Millis },
 }
 
 impl Routing {
@@ -193,7 +194,7 @@ impl Routing {
         match self {
             Self::Unrouted => FileState::Unrouted,
             Self::Rejected(_) => FileState::Rejected,
-            Self::Routed(_) => FileState::Routed,
+            Self::Routed { .. } => FileState::Routed,
         }
     }
 }
