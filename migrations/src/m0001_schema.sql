@@ -206,6 +206,12 @@ CREATE TABLE delivery (
   settled_at bigint,
   resolved_at bigint,
   resolved_by text,
+  -- What the partial indexes ask for. None of them may name `state`: PostgreSQL compares the values of every column that
+  -- an index names, and an update that changes none of them (a claim's, which makes up half of all) rewrites no index:
+  -- measured, 23 buffers and 2.0 KiB of log a row before, 5 and 0.4 with these.
+  held boolean GENERATED ALWAYS AS (state = 'held') STORED,
+  unresolved boolean GENERATED ALWAYS AS (state IN ('failed','unconfirmed') AND resolved_at IS NULL) STORED,
+  delivered boolean GENERATED ALWAYS AS (state = 'delivered') STORED,
   CONSTRAINT replay_iff_replayed CHECK ((origin='replay') = (replay_id IS NOT NULL)),
   CONSTRAINT source_only_of_replay CHECK (source_id IS NULL OR origin='replay'),
   CONSTRAINT resolved_only_if_settled CHECK (resolved_at IS NULL OR settled_at IS NOT NULL),
@@ -213,22 +219,22 @@ CREATE TABLE delivery (
   CONSTRAINT waiting_has_transform CHECK (state <> 'waiting' OR transform_id IS NOT NULL),
   CONSTRAINT sendable_has_artifact CHECK (state IN ('waiting','failed','cancelled') OR artifact_id IS NOT NULL),
   CONSTRAINT charged_at_most_attempts CHECK (charged BETWEEN 0 AND attempts AND abandoned >= 0)
-);
+) {hot_delivery};
 
 CREATE UNIQUE INDEX delivery_once_per_arrival ON delivery(file_id, subscription_id, part) WHERE origin='arrival';
 CREATE UNIQUE INDEX delivery_once_per_replay ON delivery(replay_id, file_id, subscription_id, part) WHERE origin='replay';
 -- only replays have these two: a later delivery of a pair is always one, and what of a replay is not settled is few
 CREATE INDEX delivery_of_replay ON delivery(file_id, subscription_id, id) WHERE origin='replay';
-CREATE INDEX delivery_open_of_replay ON delivery(replay_id, state, id) WHERE origin='replay' AND settled_at IS NULL;
+CREATE INDEX delivery_open_of_replay ON delivery(replay_id, held, id) WHERE origin='replay' AND settled_at IS NULL;
 CREATE INDEX delivery_open_by_endpoint ON delivery(endpoint_id, id) WHERE settled_at IS NULL;
-CREATE INDEX delivery_unresolved ON delivery(endpoint_id, id) WHERE resolved_at IS NULL AND state IN ('failed','unconfirmed');
-CREATE INDEX delivery_unresolved_of_subscription ON delivery(subscription_id, id) WHERE resolved_at IS NULL AND state IN ('failed','unconfirmed');
-CREATE INDEX delivery_held ON delivery(endpoint_id, id) WHERE state='held';
+CREATE INDEX delivery_unresolved ON delivery(endpoint_id, id) WHERE unresolved;
+CREATE INDEX delivery_unresolved_of_subscription ON delivery(subscription_id, id) WHERE unresolved;
+CREATE INDEX delivery_held ON delivery(endpoint_id, id) WHERE held;
 CREATE INDEX delivery_by_file ON delivery(file_id, subscription_id, id);
 CREATE INDEX delivery_by_source ON delivery(source_id) WHERE source_id IS NOT NULL;
 CREATE INDEX delivery_open_by_subscription ON delivery(subscription_id, id) WHERE settled_at IS NULL;
 -- "is a newer version there already?"; one entry at the end of each delivery, none while it is open
-CREATE INDEX delivery_delivered_name ON delivery(subscription_id, remote_name, file_id) WHERE state='delivered';
+CREATE INDEX delivery_delivered_name ON delivery(subscription_id, remote_name, file_id) WHERE delivered;
 CREATE INDEX delivery_by_subscriber ON delivery(subscriber_id, id DESC);
 CREATE INDEX delivery_by_transform ON delivery(transform_id) WHERE transform_id IS NOT NULL;
 CREATE INDEX delivery_by_artifact ON delivery(artifact_id) WHERE artifact_id IS NOT NULL;
@@ -321,7 +327,7 @@ CREATE TABLE attempt (
   detail {json},
   PRIMARY KEY (delivery_id, n),
   CONSTRAINT outcome_iff_ended CHECK ((outcome IS NULL) = (ended_at IS NULL))
-);
+) {hot_attempt};
 
 CREATE TABLE replay_item (
   replay_id uuid NOT NULL REFERENCES replay,

@@ -3,11 +3,13 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// `{json}`: PostgreSQL checks and indexes it, SQLite stores text. `{hot_*}`: room for in-place updates and an eager
-/// vacuum for the two tables that change with every delivery.
-const PLACEHOLDERS: [(&str, &str, &str); 3] = [
+/// `{json}`: PostgreSQL checks and indexes it, SQLite stores text. `{hot_*}`: room on each page for the new versions of rows
+/// that change soon after they were written, and an eager vacuum for the queue, whose rows come and go.
+const PLACEHOLDERS: [(&str, &str, &str); 5] = [
     ("{json}", "jsonb", "text"),
     ("{hot_lane}", "WITH (fillfactor=50)", ""),
+    ("{hot_delivery}", "WITH (fillfactor=80)", ""),
+    ("{hot_attempt}", "WITH (fillfactor=70)", ""),
     (
         "{hot_send_job}",
         "WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=1000)",

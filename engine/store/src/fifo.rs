@@ -128,8 +128,8 @@ async fn blocker(
     since: Millis,
 ) -> Result<Option<DeliveryId>, StoreError> {
     let sql = format!(
-        "SELECT id FROM delivery WHERE subscription_id = $1 AND resolved_at IS NULL \
-         AND state IN ('failed', 'unconfirmed') AND settled_at >= $2 {} ORDER BY id LIMIT 1",
+        "SELECT id FROM delivery WHERE subscription_id = $1 AND unresolved \
+         AND settled_at >= $2 {} ORDER BY id LIMIT 1",
         if head.is_some() { "AND id < $3" } else { "" }
     );
     let mut values = args![subscription.uuid(), since];

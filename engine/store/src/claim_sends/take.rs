@@ -66,7 +66,7 @@ async fn read(tx: &Tx, lease: LeaseId, ids: Vec<Value>) -> Result<Vec<ClaimedSen
     let sql = format!(
         "SELECT d.id, d.attempts, d.abandoned, d.endpoint_id, d.file_id, d.remote_name, d.snapshot, \
                 a.bucket, a.key, a.version_id, a.etag, a.size_bytes, a.sha256, \
-                (SELECT n.id FROM delivery n WHERE n.subscription_id = d.subscription_id AND n.state = 'delivered' \
+                (SELECT n.id FROM delivery n WHERE n.subscription_id = d.subscription_id AND n.delivered \
                    AND n.remote_name = d.remote_name AND n.file_id > d.file_id LIMIT 1) AS newer \
          FROM delivery d JOIN artifact a ON a.id = d.artifact_id WHERE d.id IN ({}) ORDER BY d.id",
         list(1, ids.len())

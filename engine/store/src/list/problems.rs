@@ -95,8 +95,8 @@ fn name(row: &QueryResult, doing: &'static str) -> Result<String, StoreError> {
     Ok(format!("{subscriber}/{name}"))
 }
 
-/// As the index `delivery_unresolved` says it: SQLite takes a partial index only for its own words.
-const UNRESOLVED: &str = "d.resolved_at IS NULL AND d.state IN ('failed','unconfirmed')";
+/// As the index `delivery_unresolved` says it.
+const UNRESOLVED: &str = "d.unresolved";
 
 async fn unresolved(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let doing = "looking for failed deliveries";
@@ -127,7 +127,7 @@ async fn unresolved(store: &Store) -> Result<Vec<Problem>, StoreError> {
     Ok(problems)
 }
 
-const HELD: &str = "d.state='held'";
+const HELD: &str = "d.held";
 
 async fn held(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let doing = "looking for held deliveries";

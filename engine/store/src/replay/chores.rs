@@ -62,7 +62,7 @@ async fn unsent(tx: &Tx, replay: ReplayId) -> Result<Vec<Uuid>, StoreError> {
     let rows = tx
         .rows(
             "SELECT j.delivery_id AS id FROM delivery d JOIN send_job j ON j.delivery_id = d.id \
-             WHERE d.origin = 'replay' AND d.settled_at IS NULL AND d.replay_id = $1 \
+             WHERE d.origin = 'replay' AND d.settled_at IS NULL AND d.replay_id = $1 AND d.held = false \
                AND d.state IN ('queued', 'retrying') AND j.lease_id IS NULL \
              ORDER BY d.id LIMIT $2 {skip_locked}",
             args![replay.uuid(), SOME],
@@ -72,7 +72,7 @@ async fn unsent(tx: &Tx, replay: ReplayId) -> Result<Vec<Uuid>, StoreError> {
     // In a subscription that is in order, most have no job yet.
     let rows = tx
         .rows(
-            "SELECT d.id FROM delivery d WHERE d.origin = 'replay' AND d.settled_at IS NULL AND d.replay_id = $1 \
+            "SELECT d.id FROM delivery d WHERE d.origin = 'replay' AND d.settled_at IS NULL AND d.replay_id = $1 AND d.held = false \
                AND d.state IN ('queued', 'retrying') \
                AND NOT EXISTS (SELECT 1 FROM send_job j WHERE j.delivery_id = d.id) \
              ORDER BY d.id LIMIT $2 {skip_locked}",
@@ -98,7 +98,7 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
     let rows = tx
         .rows(
             "SELECT id, endpoint_id FROM delivery WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 \
-             AND state = 'held' ORDER BY id LIMIT $2 {skip_locked}",
+             AND held = true ORDER BY id LIMIT $2 {skip_locked}",
             args![replay.uuid(), SOME],
         )
         .await?;

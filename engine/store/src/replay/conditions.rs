@@ -1,6 +1,7 @@
 //! A filter as SQL.
 
 use outport_core::Millis;
+use outport_core::delivery::DeliveryState;
 use outport_core::replay::{Filter, Standing};
 use sea_orm::Value;
 
@@ -32,23 +33,22 @@ impl Condition {
     }
 }
 
-/// The settled deliveries that a filter takes, but for the glob and for there being a newer one. The states stand in the
-/// text, not among the arguments: only so PostgreSQL finds the partial index of what is unresolved.
+/// The settled deliveries that a filter takes, but for the glob and for there being a newer one. What failed is asked for in
+/// the words of the partial index of what is unresolved.
 pub(super) fn settled(
     filter: &Filter,
     states: &[Standing],
     started_at: Millis,
     arguments: &mut Arguments,
 ) -> Condition {
-    let words: Vec<String> = states
-        .iter()
-        .filter_map(|state| state.delivery_state())
-        .map(|state| format!("'{}'", state.as_str()))
-        .collect();
+    let states: Vec<DeliveryState> = states.iter().filter_map(|state| state.delivery_state()).collect();
+    let words: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
     let words = if words.is_empty() { "NULL".into() } else { words.join(", ") };
+    let failed = |state: &DeliveryState| matches!(state, DeliveryState::Failed | DeliveryState::Unconfirmed);
+    let unresolved = if states.iter().all(failed) { "@.unresolved" } else { "@.resolved_at IS NULL" };
     let mut all = vec![
         format!("@.state IN ({words})"),
-        "@.resolved_at IS NULL".to_owned(),
+        unresolved.to_owned(),
         format!("@.settled_at <= {}", arguments.add(started_at)),
     ];
     all.extend(parties(filter, arguments));
