@@ -19,7 +19,7 @@ use outport_send::{
     ConnectFault, Connector, Fence, Outcome, Remote, RenameIntent, Stage, Stop, Target, Timeouts, Upload,
     deliver,
 };
-use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen, Limits};
+use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen, FullLanes, Limits};
 use outport_store::finish_send::{End, Finished, Receipt, Report};
 use outport_store::next_work::next_work;
 use outport_store::rescue::{Which, rescue};
@@ -94,8 +94,10 @@ struct Shared {
     delivered: AtomicU64,
     /// Attempts that lost their lease, or whose end could not be recorded: the first one's reason.
     broken: std::sync::Mutex<Option<String>>,
-    /// As the engine's bell of that name.
+    full: FullLanes,
+    /// As the engine's bells of these names.
     ask: Notify,
+    send: Notify,
 }
 
 impl<'a> Courier<'a> {
@@ -106,7 +108,9 @@ impl<'a> Courier<'a> {
             writes: Writes::new(&bed.store, &bed.timing),
             delivered: AtomicU64::new(0),
             broken: std::sync::Mutex::new(None),
+            full: FullLanes::default(),
             ask: Notify::new(),
+            send: Notify::new(),
         };
         Self { bed, worker: WorkerId::from_uuid(Uuid::now_v7()), places, shared: Arc::new(shared) }
     }
@@ -142,7 +146,9 @@ impl<'a> Courier<'a> {
             }
             let limits =
                 Limits { lanes: LANES_PER_CLAIM, deliveries: free, per_lane: (self.places * 3 / 4).max(1) };
-            let claim = claim_sends::claim(&self.bed.store, self.worker, limits, &self.bed.timing).await?;
+            let (store, timing, again) = (&self.bed.store, &self.bed.timing, self.shared.full.take_again());
+            let claim = claim_sends::claim_again(store, self.worker, limits, &again, timing).await?;
+            self.shared.full.learn(claim.full);
             if claim.sends.is_empty() {
                 self.wait_for_work(count).await?;
                 continue;
@@ -157,7 +163,11 @@ impl<'a> Courier<'a> {
                 running.spawn(async move {
                     attempt(&shared, &endpoint, connections, &send).await;
                     drop(permit);
-                    shared.ask.notify_one();
+                    if shared.full.ended(send.endpoint_id) {
+                        shared.send.notify_one();
+                    } else {
+                        shared.ask.notify_one();
+                    }
                 });
             }
         }
@@ -181,9 +191,10 @@ impl<'a> Courier<'a> {
     /// there is work, or when all `count` are done.
     async fn wait_for_work(&self, count: u64) -> Result<()> {
         loop {
-            let bell = self.shared.ask.notified();
-            if tokio::time::timeout(self.bed.timing.lane_full, bell).await.is_ok() {
-                tokio::time::sleep(COALESCE).await;
+            tokio::select! {
+                () = self.shared.send.notified() => return Ok(()),
+                () = self.shared.ask.notified() => tokio::time::sleep(COALESCE).await,
+                () = tokio::time::sleep(self.bed.timing.lane_full) => {}
             }
             let all_done = self.shared.delivered.load(Ordering::Relaxed) >= count;
             if all_done || self.shared.broken().is_some() || next_work(&self.bed.store).await?.send_is_due() {

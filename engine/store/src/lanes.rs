@@ -7,6 +7,7 @@ use outport_core::{EndpointId, Millis};
 use sea_orm::QueryResult;
 
 use crate::Store;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::row::{get, id, word};
 use crate::sql::{Tx, args, list, padded, update_rows};
@@ -129,7 +130,8 @@ pub(crate) async fn pull_all(tx: &Tx, due: &BTreeMap<EndpointId, Millis>) -> Res
         Some((endpoint, first)) if due.len() == 1 => return pull(tx, *endpoint, *first).await,
         Some(_) => {}
     }
-    if tx.locks_rows() {
+    // On SQLite there is one writer at a time.
+    if tx.dialect() == Dialect::Postgres {
         let ids = padded(due.keys().map(|endpoint| endpoint.uuid().into()).collect());
         let ids_list = list(1, ids.len());
         let sql = format!(

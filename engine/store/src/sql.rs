@@ -162,9 +162,8 @@ impl Tx {
         self.inner.rollback().await.map_err(StoreError::database(self.doing))
     }
 
-    /// Whether two of these can be under way at once: only then do rows need locks.
-    pub(crate) fn locks_rows(&self) -> bool {
-        self.dialect == Dialect::Postgres
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     pub(crate) fn doing(&self) -> &'static str {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use outport_core::{EndpointId, Fault};
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::sftp::SftpConnector;
-use outport_store::claim_sends::{self, EndpointRow, Limits};
+use outport_store::claim_sends::{self, EndpointRow, FullLanes, Limits};
 use outport_store::heartbeat;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,6 +32,7 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
     let pool = Arc::new(Pool::new(crash_point::connector(Arc::new(SftpConnector)), PoolSettings::default()));
     let room = Arc::new(Semaphore::new(usize::from(engine.workers.sends)));
     let mut running = JoinSet::new();
+    let full = Arc::new(FullLanes::default());
     let mut seats = BTreeMap::new();
     let mut tidy = tokio::time::interval(TIDY);
     let mut failures = 0;
@@ -48,7 +49,9 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
         }
         let claiming = Leases::claiming();
         let limits = Limits { lanes: LANES_PER_CLAIM, deliveries, per_lane: share(engine.workers.sends) };
-        let claim = match claim_sends::claim(&engine.store, engine.worker, limits, &engine.timing).await {
+        let again = full.take_again();
+        let claim = claim_sends::claim_again(&engine.store, engine.worker, limits, &again, &engine.timing);
+        let claim = match claim.await {
             Ok(claim) => claim,
             Err(error) => {
                 let fault = error.fault();
@@ -59,6 +62,7 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
             }
         };
         failures = 0;
+        full.learn(claim.full);
         let got_some = !claim.sends.is_empty();
         for send in claim.sends {
             let Some(endpoint) = claim.endpoints.get(&send.endpoint_id) else { continue };
@@ -67,11 +71,16 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
             let held = leases.claimed(&claiming, send.delivery_id.uuid(), send.lease);
             let permit = room.clone().acquire_owned().await;
             let (engine, pool, endpoint) = (engine.clone(), pool.clone(), endpoint.clone());
+            let full = full.clone();
             running.spawn(async move {
                 attempt::run(&engine, &pool, &endpoint, connections, &send, &held).await;
                 drop(permit);
                 // Room again, and perhaps a lane that waited for it.
-                engine.bells.ask.notify_one();
+                if full.ended(send.endpoint_id) {
+                    engine.bells.send.notify_one();
+                } else {
+                    engine.bells.ask.notify_one();
+                }
             });
         }
         if got_some {

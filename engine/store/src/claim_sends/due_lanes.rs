@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use outport_core::lane::{BlockReason, Lane, NEVER};
-use outport_core::{EndpointId, Millis, WorkerId, window};
+use outport_core::timing::millis;
+use outport_core::{EndpointId, Millis, Timing, WorkerId, window};
 use sea_orm::QueryResult;
 
 use super::types::EndpointRow;
@@ -33,20 +34,33 @@ pub(super) struct Load {
     pub(super) seats_of_others: i64,
 }
 
-/// Locks lanes that are due, the longest due first.
-pub(super) async fn lock(tx: &Tx, limit: u32) -> Result<Vec<DueLane>, StoreError> {
+/// Locks lanes that are due, the longest due first. Those `again` that sleep only for being full count as due.
+pub(super) async fn lock(
+    tx: &Tx,
+    limit: u32,
+    again: &[EndpointId],
+    timing: &Timing,
+) -> Result<Vec<DueLane>, StoreError> {
+    let mut values = args![i64::from(limit), millis(timing.lane_full)];
+    let again = match again {
+        [] => args![uuid::Uuid::nil()],
+        again => padded(again.iter().map(|endpoint| endpoint.uuid().into()).collect()),
+    };
     let sql = format!(
         "SELECT {}, lane.max_connections, {{now}} AS now, e.id AS endpoint_id, e.revision, s.code AS subscriber, \
                 e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.settings \
          FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
-         WHERE lane.next_due_at <= {{now}} AND lane.blocked_until <= {{now}} \
+         WHERE (lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({}))) \
+           AND lane.blocked_until <= {{now}} \
            AND lane.paused_by IS NULL AND lane.suspended_at IS NULL AND e.enabled \
          ORDER BY lane.next_due_at LIMIT $1 {{skip_locked_lane}}",
-        lanes::COLUMNS
+        lanes::COLUMNS,
+        list(3, again.len())
     );
+    values.extend(again);
     let doing = tx.doing();
     let mut due = Vec::new();
-    for row in tx.rows(&sql, args![i64::from(limit)]).await? {
+    for row in tx.rows(&sql, values).await? {
         match due_lane(&row, doing) {
             Ok((lane, health)) => due.extend(outside_of_windows(tx, lane, &health).await?),
             // One damaged definition closes its own lane, not everybody's.

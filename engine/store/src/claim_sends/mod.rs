@@ -5,6 +5,7 @@
 //! collapses when one partner is down (measured: 1,898 -> 82 jobs/s with 500,000 stuck; this way 3,061 -> 3,316).
 
 mod due_lanes;
+mod full_lanes;
 mod past;
 mod pick;
 mod seats;
@@ -13,12 +14,13 @@ mod types;
 
 use outport_core::lane::FILES_PER_CONNECTION;
 use outport_core::timing::millis;
-use outport_core::{LeaseId, Timing, WorkerId};
+use outport_core::{EndpointId, LeaseId, Timing, WorkerId};
 
 use crate::Store;
 use crate::error::StoreError;
 use crate::history::new_id;
 use due_lanes::Load;
+pub use full_lanes::FullLanes;
 pub use types::{
     ArtifactRow, Claim, ClaimedSend, EndpointRow, FinalSeen, Limits, RenameIntent, on_unconfirmed,
 };
@@ -33,8 +35,19 @@ pub async fn claim(
     limits: Limits,
     timing: &Timing,
 ) -> Result<Claim, StoreError> {
+    claim_again(store, worker, limits, &[], timing).await
+}
+
+/// The same, looking also at lanes `again` that sleep because they were [full](FullLanes).
+pub async fn claim_again(
+    store: &Store,
+    worker: WorkerId,
+    limits: Limits,
+    again: &[EndpointId],
+    timing: &Timing,
+) -> Result<Claim, StoreError> {
     let tx = store.begin("claiming deliveries").await?;
-    let due = due_lanes::lock(&tx, limits.lanes).await?;
+    let due = due_lanes::lock(&tx, limits.lanes, again, timing).await?;
     let Some(now) = due.first().map(|lane| lane.now) else {
         // A lane may have been blocked for a damaged definition.
         tx.commit().await?;
@@ -50,7 +63,7 @@ pub async fn claim(
         claim.seats = seats::take(&tx, worker, &shares, &picked, until).await?;
         claim.sends = take::take(&tx, worker, lease, &picked, until).await?;
     }
-    pick::move_lanes(&tx, &shares, &picked, now, timing).await?;
+    claim.full = pick::move_lanes(&tx, &shares, &picked, now, timing).await?;
     tx.commit().await?;
     claim.endpoints = due
         .into_iter()
@@ -63,7 +76,7 @@ pub async fn claim(
 /// What one lane may get from this claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Share {
-    endpoint: outport_core::EndpointId,
+    endpoint: EndpointId,
     /// Jobs.
     wanted: i64,
     /// More than this claim gives: the lane stays due, and those that got nothing come before it.

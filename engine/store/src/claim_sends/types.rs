@@ -28,6 +28,9 @@ pub struct Claim {
     pub endpoints: BTreeMap<EndpointId, EndpointRow>,
     /// Connections that this worker may hold, by endpoint.
     pub seats: BTreeMap<EndpointId, u32>,
+    /// Lanes that have more due jobs than there is room for: they sleep for `lane_full`, see
+    /// [`FullLanes`](super::FullLanes).
+    pub full: Vec<EndpointId>,
 }
 
 /// One delivery in this worker's hands. Only a claim makes one.
