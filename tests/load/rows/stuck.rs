@@ -31,9 +31,15 @@ pub fn measure(options: &Options, table: &mut Table) -> Result<()> {
                 standing: Standing::Due,
             };
             load(&with.bed.raw, &stuck).await?;
-            for _ in 0..options.rounds {
-                without.round(options).await?;
-                with.round(options).await?;
+            for round in 0..options.rounds {
+                // The machine is not the same from minute to minute: each goes first every other time.
+                let mut turns = [&mut without, &mut with];
+                if round % 2 == 1 {
+                    turns.reverse();
+                }
+                for track in turns {
+                    track.round(options).await?;
+                }
             }
             for track in [&without, &with] {
                 ledger::check(&track.bed, &track.partners, PAST).await?;
