@@ -1,15 +1,16 @@
 //! Claiming: each delivery once, within the limits of its lane.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use outport_core::DeliveryId;
 use outport_core::delivery::DeliveryState;
+use outport_core::{DeliveryId, EndpointId};
 use outport_store::claim_sends::{self, Limits};
 use outport_store::heartbeat;
 use outport_store::next_work::next_work;
 
 use super::on_both;
-use super::world::{World, worker};
+use super::world::{ALL, World, worker};
 
 on_both!(
     concurrent_claimers_never_share,
@@ -19,6 +20,7 @@ on_both!(
     a_blocked_or_paused_lane_waits,
     an_empty_lane_costs_nothing_until_it_is_due,
     small_priorities_go_first,
+    a_full_lane_is_looked_at_when_it_has_room,
 );
 
 async fn concurrent_claimers_never_share(world: World) {
@@ -139,4 +141,30 @@ async fn small_priorities_go_first(world: World) {
     let limits = Limits { lanes: 1, deliveries: 1, per_lane: 1 };
     let claim = claim_sends::claim(&world.store, world.worker, limits, &world.timing).await.unwrap();
     assert_eq!(claim.sends[0].remote_name, "urgent");
+}
+
+async fn a_full_lane_is_looked_at_when_it_has_room(mut world: World) {
+    // Longer than any test.
+    world.timing.lane_full = Duration::from_secs(3_600);
+    world.define(&["a"], None).await;
+    for n in 0..3 {
+        world.arrive(&format!("f{n}")).await;
+    }
+    world.sql("UPDATE lane SET cap = 1, ramp = 1, login_ok_version = 'v1'").await;
+    let claim_again = async |again: &[EndpointId]| {
+        claim_sends::claim_again(&world.store, world.worker, ALL, again, &world.timing).await.unwrap()
+    };
+    let first = claim_again(&[]).await;
+    let lane = first.sends[0].endpoint_id;
+    assert_eq!((first.sends.len(), first.full.as_slice()), (1, [lane].as_slice()));
+    let still_full = claim_again(&[lane]).await;
+    assert_eq!((still_full.sends.len(), still_full.full.as_slice()), (0, [lane].as_slice()));
+    world.deliver(&first.sends[0]).await;
+    assert!(claim_again(&[]).await.sends.is_empty(), "it sleeps");
+    assert_eq!(claim_again(&[lane]).await.sends.len(), 1);
+    // Only a lane that sleeps for that reason: one that sleeps for longer has another.
+    world.sql("UPDATE lane SET cap = 64, ramp = 64, next_due_at = next_due_at + 7200000").await;
+    assert!(claim_again(&[lane]).await.sends.is_empty());
+    world.sql("UPDATE lane SET next_due_at = 1").await;
+    assert_eq!(claim_again(&[]).await.sends.len(), 1);
 }

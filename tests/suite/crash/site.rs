@@ -53,6 +53,16 @@ impl Site {
         Self::with(database, None, QUICK)
     }
 
+    /// The same with the durations of a real installation: a lease of a minute.
+    pub fn in_real_time(database: Option<Database>) -> anyhow::Result<Self> {
+        Self::with(database, None, 1.0)
+    }
+
+    /// How long whatever follows a kill may take here: a lease runs out first.
+    pub fn limit(&self) -> Duration {
+        SOON + Duration::from_secs(180).mul_f64(self.scale)
+    }
+
     /// One whose `outport` reaches its PostgreSQL database through `proxy`, on a clock of its own.
     pub fn behind(proxy: Proxy, database: Database, scale: f64) -> anyhow::Result<Self> {
         Self::with(Some(database), Some(proxy), scale)
