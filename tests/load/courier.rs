@@ -33,6 +33,7 @@ use crate::writes::Writes;
 
 /// As the sender's.
 const LANES_PER_CLAIM: u32 = 16;
+const REFILL: Duration = Duration::from_millis(10);
 /// As the pacemaker's.
 const COALESCE: Duration = Duration::from_millis(5);
 /// A run that stands still for this long has lost something.
@@ -139,11 +140,12 @@ impl<'a> Courier<'a> {
             if let Some(broken) = self.shared.broken() {
                 bail!("{broken}");
             }
-            let free = u32::try_from(room.available_permits())?;
-            if free == 0 {
+            if room.available_permits() == 0 {
                 running.join_next().await;
                 continue;
             }
+            drop(tokio::time::timeout(REFILL, room.acquire_many(self.places.div_ceil(4))).await);
+            let free = u32::try_from(room.available_permits())?;
             let limits =
                 Limits { lanes: LANES_PER_CLAIM, deliveries: free, per_lane: (self.places * 3 / 4).max(1) };
             let (store, timing, again) = (&self.bed.store, &self.bed.timing, self.shared.full.take_again());

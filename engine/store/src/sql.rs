@@ -208,11 +208,15 @@ pub(crate) fn padded(mut values: Vec<Value>) -> Vec<Value> {
     values
 }
 
-/// Parts of `rows` whose lengths are powers of two, at most `most` (one itself): an `INSERT` of them in parts is a
-/// statement of few different texts, each of which is prepared once.
+/// Up to so many rows are one statement of their own, whatever their number.
+const FEW: usize = 16;
+
+/// Parts of `rows` of at most `most` (a power of two): all of a few, else parts whose lengths are powers of two. An `INSERT` of
+/// them in parts is a statement of not so many different texts, each of which is prepared once.
 pub(crate) fn parts<T>(mut rows: &[T], most: usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let length = 1 << rows.len().min(most).checked_ilog2()?;
+        let power = 1 << rows.len().min(most).checked_ilog2()?;
+        let length = if rows.len() <= FEW.min(most) { rows.len() } else { power };
         let (part, rest) = rows.split_at(length);
         rows = rest;
         Some(part)
@@ -243,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_powers_of_two_and_all_of_it() {
+    fn parts_are_few_or_powers_of_two_and_all_of_it() {
         let lengths = |rows: usize| -> Vec<usize> {
             let rows: Vec<usize> = (0..rows).collect();
             let joined: Vec<usize> = parts(&rows, 64).flatten().copied().collect();
@@ -252,7 +256,8 @@ mod tests {
         };
         assert!(lengths(0).is_empty());
         assert_eq!(lengths(1), [1]);
-        assert_eq!(lengths(10), [8, 2]);
+        assert_eq!(lengths(10), [10]);
+        assert_eq!(lengths(77), [64, 13]);
         assert_eq!(lengths(200), [64, 64, 64, 8]);
     }
 }
