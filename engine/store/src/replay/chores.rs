@@ -7,8 +7,8 @@ use outport_core::{DeliveryId, EndpointId, Fault, Millis, ReplayId, code};
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::batch::{HISTORY, insert};
 use super::conditions::Arguments;
+use super::write::{HISTORY, insert};
 use crate::error::StoreError;
 use crate::row::get;
 use crate::sql::{Tx, args};
@@ -103,9 +103,9 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
         )
         .await?;
     let (mut ids, mut jobs) = (Vec::new(), Vec::new());
-    let mut wake: BTreeMap<Uuid, Millis> = BTreeMap::new();
+    let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
     for (row, n) in rows.iter().zip(0..) {
-        let (id, endpoint): (Uuid, Uuid) = (get(row, "id", doing)?, get(row, "endpoint_id", doing)?);
+        let (id, endpoint) = (get(row, "id", doing)?, crate::row::id(row, "endpoint_id", doing)?);
         // Released ones keep to the rate, too.
         let due = pace.due(n);
         ids.push(id);
@@ -120,9 +120,7 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
         let next = pace.due(u32::try_from(ids.len()).unwrap_or(u32::MAX));
         tx.exec("UPDATE replay SET next_due_at = $2 WHERE id = $1", args![replay.uuid(), next]).await?;
     }
-    for (endpoint, due) in wake {
-        lanes::pull(tx, EndpointId::from_uuid(endpoint), due).await?;
-    }
+    lanes::pull_all(tx, &wake).await?;
     Ok(ids.len())
 }
 
@@ -189,6 +187,6 @@ async fn note(tx: &Tx, replay: ReplayId, ids: &[Uuid], event: &str) -> Result<()
     let rows = ids
         .iter()
         .map(|id| args![Uuid::now_v7(), now, "engine", "delivery", *id, event, detail.clone()])
-        .collect();
-    insert(tx, HISTORY, rows).await
+        .collect::<Vec<_>>();
+    insert(tx, HISTORY, &rows).await
 }

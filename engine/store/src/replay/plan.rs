@@ -248,7 +248,7 @@ impl Tally {
             tx.rollback().await?;
             for item in items {
                 self.selected += 1;
-                self.sendable += u64::from(matches!(item.outcome, Outcome::Create { .. }));
+                self.sendable += u64::from(!matches!(item.outcome, Outcome::Skip(_)));
                 self.example(order.mode, item.subject, &item.outcome);
                 for shown in item.shown {
                     *self.lines.entry(shown).or_default() += 1;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::batch::{self, Order, Written};
 use super::chores::{self, Chore};
 use super::start;
+use super::write::write;
 use crate::Store;
 use crate::enqueue::OutputExt;
 use crate::error::StoreError;
@@ -119,7 +120,7 @@ pub async fn step(store: &Store, id: ReplayId, page: u32, output_ext: OutputExt)
         return Ok(Step::Busy);
     }
     let items = batch::decide(&tx, &replay.order, &looked.ids, output_ext).await?;
-    let written = batch::write(&tx, id, &replay.requested_by, &items, pace).await?;
+    let written = write(&tx, id, &replay.requested_by, &items, pace, now).await?;
     if let Some(cursor) = looked.ids.last() {
         advance(&tx, id, *cursor, written, pace).await?;
     }
