@@ -153,6 +153,8 @@ CREATE INDEX artifact_of_file ON artifact(file_id);
 CREATE INDEX artifact_by_place ON artifact(bucket, key);
 -- expires_at: when the stored object was given up; the row stays as long as its file's
 CREATE INDEX artifact_present ON artifact(created_at) WHERE expires_at IS NULL;
+-- what a replay cannot send any more; an entry is made when the object is given up, never by work that waits
+CREATE INDEX artifact_expired ON artifact(id) WHERE expires_at IS NOT NULL;
 CREATE TABLE replay (
   id uuid PRIMARY KEY,
   mode text NOT NULL CHECK (mode IN ('redeliver','reprocess')),

@@ -17,5 +17,6 @@ mod reprocess;
 pub(crate) mod resolve;
 pub mod run;
 pub mod start;
+mod tally;
 pub mod view;
 mod write;
