@@ -202,6 +202,7 @@ CREATE TABLE delivery (
   remote_name text NOT NULL,
   snapshot {json} NOT NULL,
   possible_duplicate boolean NOT NULL DEFAULT false,
+  parked boolean NOT NULL DEFAULT false, -- held by the pause of its replay, and not by a person
   fault_code text,
   fault text,
   created_at bigint NOT NULL,
@@ -209,6 +210,7 @@ CREATE TABLE delivery (
   resolved_at bigint,
   resolved_by text,
   CONSTRAINT replay_iff_replayed CHECK ((origin='replay') = (replay_id IS NOT NULL)),
+  CONSTRAINT parked_is_held CHECK (NOT parked OR (state='held' AND origin='replay')),
   CONSTRAINT source_only_of_replay CHECK (source_id IS NULL OR origin='replay'),
   CONSTRAINT resolved_only_if_settled CHECK (resolved_at IS NULL OR settled_at IS NOT NULL),
   CONSTRAINT settled_iff_terminal CHECK ((settled_at IS NOT NULL) = (state IN ('delivered','failed','unconfirmed','cancelled'))),

@@ -45,13 +45,15 @@ impl Chore {
 /// that is being sent is left alone: it ends as it ends, and if it is to be tried again, the chore is still there.
 pub(super) async fn some(tx: &Tx, replay: ReplayId, chore: Chore, pace: Pace) -> Result<u32, StoreError> {
     let (changed, concerns) = match chore {
-        Chore::Park => (park(tx, replay).await?, "'waiting', 'queued', 'retrying', 'sending'"),
-        Chore::Release => (release(tx, replay, pace).await?, "'held'"),
-        Chore::Cancel => (cancel(tx, replay).await?, "'waiting', 'queued', 'retrying', 'sending', 'held'"),
+        Chore::Park => (park(tx, replay).await?, "state IN ('waiting', 'queued', 'retrying', 'sending')"),
+        Chore::Release => (release(tx, replay, pace).await?, "state = 'held' AND parked"),
+        Chore::Cancel => {
+            (cancel(tx, replay).await?, "state IN ('waiting', 'queued', 'retrying', 'sending', 'held')")
+        }
     };
     let sql = format!(
         "UPDATE replay SET chore = NULL WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM delivery \
-         WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 AND state IN ({concerns}))"
+         WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 AND {concerns})"
     );
     tx.exec(&sql, args![replay.uuid()]).await?;
     Ok(u32::try_from(changed).unwrap_or(u32::MAX))
@@ -88,7 +90,7 @@ async fn unsent(tx: &Tx, replay: ReplayId) -> Result<Vec<Uuid>, StoreError> {
 async fn park(tx: &Tx, replay: ReplayId) -> Result<usize, StoreError> {
     let ids = unsent(tx, replay).await?;
     remove_jobs(tx, &ids).await?;
-    change(tx, &ids, "SET state = 'held' WHERE id IN", vec![]).await?;
+    change(tx, &ids, "SET state = 'held', parked = TRUE WHERE id IN", vec![]).await?;
     note(tx, replay, &ids, "held").await?;
     Ok(ids.len())
 }
@@ -98,7 +100,7 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
     let rows = tx
         .rows(
             "SELECT id, endpoint_id FROM delivery WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 \
-             AND state = 'held' ORDER BY id LIMIT $2 {skip_locked}",
+             AND state = 'held' AND parked ORDER BY id LIMIT $2 {skip_locked}",
             args![replay.uuid(), SOME],
         )
         .await?;
@@ -112,7 +114,8 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
         jobs.push((DeliveryId::from_uuid(id), due));
         wake.entry(endpoint).or_insert(due);
     }
-    let back = "SET state = CASE WHEN attempts > 0 THEN 'retrying' ELSE 'queued' END WHERE id IN";
+    let back =
+        "SET state = CASE WHEN attempts > 0 THEN 'retrying' ELSE 'queued' END, parked = FALSE WHERE id IN";
     change(tx, &ids, back, vec![]).await?;
     send_jobs::add_all(tx, &jobs).await?;
     note(tx, replay, &ids, "released").await?;
@@ -138,7 +141,7 @@ async fn cancel(tx: &Tx, replay: ReplayId) -> Result<usize, StoreError> {
         ids.push(get(row, "id", tx.doing())?);
     }
     let fault = Fault::new(&code::DELIVERY_CANCELLED, format!("the replay {replay} was cancelled"));
-    let set = "SET state = 'cancelled', settled_at = {now}, fault_code = $1, fault = $2 WHERE id IN";
+    let set = "SET state = 'cancelled', parked = FALSE, settled_at = {now}, fault_code = $1, fault = $2 WHERE id IN";
     change(tx, &ids, set, args![fault.code.name, fault.report()]).await?;
     cancel_transforms(tx, &ids).await?;
     note(tx, replay, &ids, "cancelled").await?;

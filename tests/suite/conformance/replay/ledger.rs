@@ -214,6 +214,7 @@ fn delivery_row(
             "retry": {"max_attempts": 12, "deadline": "72h"}, "on_unconfirmed": "resend", "stale": "skip",
         }),
         possible_duplicate: false,
+        parked: false,
         fault_code: was.fault.map(str::to_owned),
         fault: None,
         created_at: 1,
