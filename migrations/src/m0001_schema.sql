@@ -166,7 +166,6 @@ CREATE TABLE replay (
   chore text CHECK (chore IN ('park','release','cancel')),
   per_minute int CHECK (per_minute > 0),
   config text NOT NULL DEFAULT 'current' CHECK (config IN ('as_sent','current')),
-  on_existing text NOT NULL DEFAULT 'overwrite' CHECK (on_existing IN ('overwrite','suffix','skip')),
   started_at bigint NOT NULL,
   cursor uuid,
   next_due_at bigint,

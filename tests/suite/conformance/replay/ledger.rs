@@ -131,7 +131,6 @@ fn old_replay(n: usize) -> replay::Model {
         chore: None,
         per_minute: None,
         config: "current".into(),
-        on_existing: "overwrite".into(),
         started_at: 1,
         cursor: None,
         next_due_at: None,
