@@ -153,6 +153,8 @@ CREATE INDEX artifact_of_file ON artifact(file_id);
 CREATE INDEX artifact_by_place ON artifact(bucket, key);
 -- expires_at: when the stored object was given up; the row stays as long as its file's
 CREATE INDEX artifact_present ON artifact(created_at) WHERE expires_at IS NULL;
+-- what a replay cannot send any more; an entry is made when the object is given up, never by work that waits
+CREATE INDEX artifact_expired ON artifact(id) WHERE expires_at IS NOT NULL;
 CREATE TABLE replay (
   id uuid PRIMARY KEY,
   mode text NOT NULL CHECK (mode IN ('redeliver','reprocess')),
@@ -164,7 +166,6 @@ CREATE TABLE replay (
   chore text CHECK (chore IN ('park','release','cancel')),
   per_minute int CHECK (per_minute > 0),
   config text NOT NULL DEFAULT 'current' CHECK (config IN ('as_sent','current')),
-  on_existing text NOT NULL DEFAULT 'overwrite' CHECK (on_existing IN ('overwrite','suffix','skip')),
   started_at bigint NOT NULL,
   cursor uuid,
   next_due_at bigint,
@@ -200,6 +201,7 @@ CREATE TABLE delivery (
   remote_name text NOT NULL,
   snapshot {json} NOT NULL,
   possible_duplicate boolean NOT NULL DEFAULT false,
+  parked boolean NOT NULL DEFAULT false, -- held by the pause of its replay, and not by a person
   fault_code text,
   fault text,
   created_at bigint NOT NULL,
@@ -213,6 +215,7 @@ CREATE TABLE delivery (
   unresolved boolean GENERATED ALWAYS AS (state IN ('failed','unconfirmed') AND resolved_at IS NULL) STORED,
   delivered boolean GENERATED ALWAYS AS (state = 'delivered') STORED,
   CONSTRAINT replay_iff_replayed CHECK ((origin='replay') = (replay_id IS NOT NULL)),
+  CONSTRAINT parked_is_held CHECK (NOT parked OR (state='held' AND origin='replay')),
   CONSTRAINT source_only_of_replay CHECK (source_id IS NULL OR origin='replay'),
   CONSTRAINT resolved_only_if_settled CHECK (resolved_at IS NULL OR settled_at IS NOT NULL),
   CONSTRAINT settled_iff_terminal CHECK ((settled_at IS NOT NULL) = (state IN ('delivered','failed','unconfirmed','cancelled'))),

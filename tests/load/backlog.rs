@@ -12,6 +12,8 @@ pub enum Standing {
     Due,
     /// Delivered, with its receipt.
     Delivered,
+    /// Failed for good.
+    Failed,
 }
 
 /// Which deliveries to make.
@@ -86,6 +88,7 @@ pub async fn load(connection: &DatabaseConnection, copies: &Copies<'_>) -> Resul
     let (state, settled, attempts) = match copies.standing {
         Standing::Due => ("queued", "NULL", 0),
         Standing::Delivered => ("delivered", d.now, 1),
+        Standing::Failed => ("failed", d.now, 1),
     };
     let mut statements = vec![
         format!(
@@ -126,6 +129,7 @@ pub async fn load(connection: &DatabaseConnection, copies: &Copies<'_>) -> Resul
              '{batch}-' || s.n, a.size_bytes, a.sha256, 'SHA256:memory', 'reply', 5 \
              FROM {numbers} JOIN {models} JOIN artifact a ON a.id = m.artifact_id"
         )),
+        Standing::Failed => {}
     }
     let loading = || format!("loading {} deliveries", copies.count);
     let transaction = connection.begin().await.with_context(loading)?;

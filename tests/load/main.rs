@@ -9,7 +9,7 @@
 //!
 //! # What is driven, and how
 //!
-//! `deliveries`, `dispatch`, `stuck` and `claims` call the store's own verbs from this process, with the concurrency of
+//! `deliveries`, `dispatch`, `stuck`, `claims` and `replay` call the store's own verbs from this process, with the concurrency of
 //! the sender (`courier`): one loop that claims, and up to `--places` attempts at a time, each the product's own
 //! upload protocol (`outport_send::deliver`) over a server in memory, with the fenced stage write before the rename and
 //! the finish after it. What is missing against `outport up` is a wire, an artifact store, logs, and a heartbeat each
@@ -73,6 +73,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
             Row::PickUp => rows::pick_up::measure(options, &mut table),
             Row::Idle => rows::idle::measure(options, &mut table),
             Row::Memory => rows::memory::measure(options, &mut table),
+            Row::Replay => rows::replay::measure(options, &mut table),
         };
         if let Err(fault) = measured {
             // What was measured until here is worth seeing.

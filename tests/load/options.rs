@@ -62,6 +62,12 @@ pub struct Options {
     /// Deliveries that the row memory waits for
     #[arg(long, default_value_t = 1_000)]
     pub sample: u64,
+    /// Settled deliveries that a replay is planned for
+    #[arg(long, default_value_t = 1_000_000)]
+    pub planned: u64,
+    /// Of them, those that are created in one round
+    #[arg(long, default_value_t = 20_000)]
+    pub replayed: u64,
 }
 
 impl Options {
@@ -84,6 +90,8 @@ impl Options {
             small_backlog: 2_000,
             backlog: 50_000,
             sample: 200,
+            planned: 100_000,
+            replayed: 10_000,
             ..self
         }
     }
@@ -120,6 +128,8 @@ pub enum Row {
     Idle,
     /// Memory at a small and at a large backlog
     Memory,
+    /// Planning a replay, and creating its deliveries
+    Replay,
 }
 
 /// Which database.

@@ -88,7 +88,8 @@ pub async fn succeed(
     .await?;
     let freed = Freed::of(&waiting(&tx, transform).await?, tx.doing())?;
     let rows = freed.states.iter().map(|(id, state)| args![id.uuid(), state.as_str(), artifact]).collect();
-    let set = "state = new.column2, artifact_id = new.column3";
+    // Of those that waited, only a pause of their replay holds one.
+    let set = "state = new.column2, artifact_id = new.column3, parked = (new.column2 = 'held')";
     update_rows(&tx, "delivery", set, "delivery.id = new.column1", rows).await?;
     // Enqueue's lock order: send jobs first, lanes last.
     send_jobs::add_new(&tx, &freed.jobs).await?;

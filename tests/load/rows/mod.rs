@@ -6,5 +6,6 @@ pub mod dispatch;
 pub mod idle;
 pub mod memory;
 pub mod pick_up;
+pub mod replay;
 mod running;
 pub mod stuck;

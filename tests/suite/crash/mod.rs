@@ -6,6 +6,7 @@ pub mod files;
 mod kill_loop;
 pub mod ledger;
 mod points;
+mod replays;
 pub mod site;
 mod two_hundred_files;
 pub mod witness;

@@ -44,11 +44,15 @@ pub enum Point {
     BeforeFinish,
     /// The end is recorded, the worker has not moved on.
     AfterFinish,
+    /// A page of a replay is written, its transaction is not committed.
+    BeforePage,
+    /// It is committed, nobody has been told.
+    AfterPage,
 }
 
 #[cfg(debug_assertions)]
 impl Point {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::AfterSnapshot,
         Self::AfterDispatch,
         Self::AfterTransform,
@@ -61,6 +65,8 @@ impl Point {
         Self::AfterRename,
         Self::BeforeFinish,
         Self::AfterFinish,
+        Self::BeforePage,
+        Self::AfterPage,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -77,6 +83,8 @@ impl Point {
             Self::AfterRename => "after_rename",
             Self::BeforeFinish => "before_finish",
             Self::AfterFinish => "after_finish",
+            Self::BeforePage => "before_page",
+            Self::AfterPage => "after_page",
         }
     }
 }

@@ -118,7 +118,7 @@ pub async fn cancel(store: &Store, delivery: DeliveryId, by: By<'_>) -> Result<C
         };
         drop_job(tx, delivery).await?;
         tx.exec(
-            "UPDATE delivery SET state = $2, settled_at = {now}, fault_code = $3, fault = $4 WHERE id = $1",
+            "UPDATE delivery SET state = $2, parked = FALSE, settled_at = {now}, fault_code = $3, fault = $4 WHERE id = $1",
             args![delivery.uuid(), next.as_str(), fault.code.name, fault.report()],
         )
         .await?;
@@ -215,9 +215,13 @@ async fn drop_job(tx: &Tx, delivery: DeliveryId) -> Result<(), StoreError> {
 }
 
 async fn set_state(tx: &Tx, delivery: DeliveryId, state: DeliveryState) -> Result<(), StoreError> {
-    tx.exec("UPDATE delivery SET state = $2 WHERE id = $1", args![delivery.uuid(), state.as_str()])
-        .await
-        .map(|_| ())
+    // Whoever acts on it by hand takes it out of its replay's pause.
+    tx.exec(
+        "UPDATE delivery SET state = $2, parked = FALSE WHERE id = $1",
+        args![delivery.uuid(), state.as_str()],
+    )
+    .await
+    .map(|_| ())
 }
 
 /// Ends the open attempt of `lease`; how far it had come by the ledger.

@@ -14,4 +14,6 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("{skip_locked_lane}", "FOR NO KEY UPDATE OF lane SKIP LOCKED"),
     ("{least}", "LEAST"),
     ("{greatest}", "GREATEST"),
+    // Written out once, it would keep the statement from several processors.
+    ("{materialized}", "NOT MATERIALIZED"),
 ];

@@ -9,4 +9,6 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("{skip_locked_lane}", ""),
     ("{least}", "min"),
     ("{greatest}", "max"),
+    // Otherwise it is looked up in the whole table, not in the few rows that it is.
+    ("{materialized}", "MATERIALIZED"),
 ];

@@ -29,6 +29,7 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub snapshot: Json,
     pub possible_duplicate: bool,
+    pub parked: bool,
     pub fault_code: Option<String>,
     pub fault: Option<String>,
     pub created_at: i64,

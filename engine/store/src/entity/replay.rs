@@ -17,7 +17,6 @@ pub struct Model {
     pub chore: Option<String>,
     pub per_minute: Option<i32>,
     pub config: String,
-    pub on_existing: String,
     pub started_at: i64,
     pub cursor: Option<Uuid>,
     pub next_due_at: Option<i64>,

@@ -7,8 +7,8 @@ use outport_core::{DeliveryId, EndpointId, Fault, Millis, ReplayId, code};
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::batch::{HISTORY, insert};
 use super::conditions::Arguments;
+use super::write::{HISTORY, insert};
 use crate::error::StoreError;
 use crate::row::get;
 use crate::sql::{Tx, args};
@@ -45,13 +45,15 @@ impl Chore {
 /// that is being sent is left alone: it ends as it ends, and if it is to be tried again, the chore is still there.
 pub(super) async fn some(tx: &Tx, replay: ReplayId, chore: Chore, pace: Pace) -> Result<u32, StoreError> {
     let (changed, concerns) = match chore {
-        Chore::Park => (park(tx, replay).await?, "'waiting', 'queued', 'retrying', 'sending'"),
-        Chore::Release => (release(tx, replay, pace).await?, "'held'"),
-        Chore::Cancel => (cancel(tx, replay).await?, "'waiting', 'queued', 'retrying', 'sending', 'held'"),
+        Chore::Park => (park(tx, replay).await?, "state IN ('waiting', 'queued', 'retrying', 'sending')"),
+        Chore::Release => (release(tx, replay, pace).await?, "state = 'held' AND parked"),
+        Chore::Cancel => {
+            (cancel(tx, replay).await?, "state IN ('waiting', 'queued', 'retrying', 'sending', 'held')")
+        }
     };
     let sql = format!(
         "UPDATE replay SET chore = NULL WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM delivery \
-         WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 AND state IN ({concerns}))"
+         WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 AND {concerns})"
     );
     tx.exec(&sql, args![replay.uuid()]).await?;
     Ok(u32::try_from(changed).unwrap_or(u32::MAX))
@@ -88,7 +90,7 @@ async fn unsent(tx: &Tx, replay: ReplayId) -> Result<Vec<Uuid>, StoreError> {
 async fn park(tx: &Tx, replay: ReplayId) -> Result<usize, StoreError> {
     let ids = unsent(tx, replay).await?;
     remove_jobs(tx, &ids).await?;
-    change(tx, &ids, "SET state = 'held' WHERE id IN", vec![]).await?;
+    change(tx, &ids, "SET state = 'held', parked = TRUE WHERE id IN", vec![]).await?;
     note(tx, replay, &ids, "held").await?;
     Ok(ids.len())
 }
@@ -98,21 +100,22 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
     let rows = tx
         .rows(
             "SELECT id, endpoint_id FROM delivery WHERE origin = 'replay' AND settled_at IS NULL AND replay_id = $1 \
-             AND held = true ORDER BY id LIMIT $2 {skip_locked}",
+             AND held = true AND parked ORDER BY id LIMIT $2 {skip_locked}",
             args![replay.uuid(), SOME],
         )
         .await?;
     let (mut ids, mut jobs) = (Vec::new(), Vec::new());
-    let mut wake: BTreeMap<Uuid, Millis> = BTreeMap::new();
+    let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
     for (row, n) in rows.iter().zip(0..) {
-        let (id, endpoint): (Uuid, Uuid) = (get(row, "id", doing)?, get(row, "endpoint_id", doing)?);
+        let (id, endpoint) = (get(row, "id", doing)?, crate::row::id(row, "endpoint_id", doing)?);
         // Released ones keep to the rate, too.
         let due = pace.due(n);
         ids.push(id);
         jobs.push((DeliveryId::from_uuid(id), due));
         wake.entry(endpoint).or_insert(due);
     }
-    let back = "SET state = CASE WHEN attempts > 0 THEN 'retrying' ELSE 'queued' END WHERE id IN";
+    let back =
+        "SET state = CASE WHEN attempts > 0 THEN 'retrying' ELSE 'queued' END, parked = FALSE WHERE id IN";
     change(tx, &ids, back, vec![]).await?;
     send_jobs::add_all(tx, &jobs).await?;
     note(tx, replay, &ids, "released").await?;
@@ -120,9 +123,7 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
         let next = pace.due(u32::try_from(ids.len()).unwrap_or(u32::MAX));
         tx.exec("UPDATE replay SET next_due_at = $2 WHERE id = $1", args![replay.uuid(), next]).await?;
     }
-    for (endpoint, due) in wake {
-        lanes::pull(tx, EndpointId::from_uuid(endpoint), due).await?;
-    }
+    lanes::pull_all(tx, &wake).await?;
     Ok(ids.len())
 }
 
@@ -140,7 +141,7 @@ async fn cancel(tx: &Tx, replay: ReplayId) -> Result<usize, StoreError> {
         ids.push(get(row, "id", tx.doing())?);
     }
     let fault = Fault::new(&code::DELIVERY_CANCELLED, format!("the replay {replay} was cancelled"));
-    let set = "SET state = 'cancelled', settled_at = {now}, fault_code = $1, fault = $2 WHERE id IN";
+    let set = "SET state = 'cancelled', parked = FALSE, settled_at = {now}, fault_code = $1, fault = $2 WHERE id IN";
     change(tx, &ids, set, args![fault.code.name, fault.report()]).await?;
     cancel_transforms(tx, &ids).await?;
     note(tx, replay, &ids, "cancelled").await?;
@@ -189,6 +190,6 @@ async fn note(tx: &Tx, replay: ReplayId, ids: &[Uuid], event: &str) -> Result<()
     let rows = ids
         .iter()
         .map(|id| args![Uuid::now_v7(), now, "engine", "delivery", *id, event, detail.clone()])
-        .collect();
-    insert(tx, HISTORY, rows).await
+        .collect::<Vec<_>>();
+    insert(tx, HISTORY, &rows).await
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::batch::{self, Order, Written};
 use super::chores::{self, Chore};
 use super::start;
+use super::write::write;
 use crate::Store;
 use crate::enqueue::OutputExt;
 use crate::error::StoreError;
@@ -77,12 +78,46 @@ fn read(row: &QueryResult, id: ReplayId, doing: &'static str) -> Result<Replay, 
     })
 }
 
+/// A transaction that has said everything but its COMMIT. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Prepared {
+    /// `None`: there is nothing to commit.
+    tx: Option<Tx>,
+    step: Step,
+}
+
+impl Prepared {
+    /// Makes it so.
+    pub async fn commit(self) -> Result<Step, StoreError> {
+        if let Some(tx) = self.tx {
+            tx.commit().await?;
+        }
+        Ok(self.step)
+    }
+
+    /// Whether it creates deliveries.
+    pub const fn creates(&self) -> bool {
+        matches!(self.step, Step::Page { created: 1.., .. })
+    }
+}
+
 /// Does the next transaction of a replay; `page` subjects at most.
 pub async fn step(store: &Store, id: ReplayId, page: u32, output_ext: OutputExt) -> Result<Step, StoreError> {
+    prepare(store, id, page, output_ext).await?.commit().await
+}
+
+/// The same but for its COMMIT.
+pub async fn prepare(
+    store: &Store,
+    id: ReplayId,
+    page: u32,
+    output_ext: OutputExt,
+) -> Result<Prepared, StoreError> {
+    let without = |step| Ok(Prepared { tx: None, step });
     let doing = "creating deliveries of a replay";
     let rows = store.read(doing, SELECT, args![id.uuid()]).await?;
     let Some(glance) = rows.first().map(|row| read(row, id, doing)).transpose()? else {
-        return Ok(Step::Nothing);
+        return without(Step::Nothing);
     };
     let creates = glance.state == ReplayState::Running && glance.chore.is_none() && page > 0;
     let looked = if creates { Some(batch::look(store, &glance.order, page).await?) } else { None };
@@ -90,11 +125,11 @@ pub async fn step(store: &Store, id: ReplayId, page: u32, output_ext: OutputExt)
     // One page at a time, of all replays: two that choose the same delivery must see each other's work.
     if tx.row("SELECT name FROM duty WHERE name = 'replay' {skip_locked}", args![]).await?.is_none() {
         tx.rollback().await?;
-        return Ok(Step::Busy);
+        return without(Step::Busy);
     }
     let Some(row) = tx.row(&format!("{SELECT} {{lock}}"), args![id.uuid()]).await? else {
         tx.rollback().await?;
-        return Ok(Step::Nothing);
+        return without(Step::Nothing);
     };
     let replay = read(&row, id, doing)?;
     let now = tx.now().await?;
@@ -102,32 +137,32 @@ pub async fn step(store: &Store, id: ReplayId, page: u32, output_ext: OutputExt)
     let pace = Pace::new(rate, replay.next_due_at, now);
     if let Some(chore) = replay.chore {
         let done = chores::some(&tx, id, chore, pace).await?;
-        tx.commit().await?;
-        return Ok(if done == 0 { Step::Nothing } else { Step::Chore(done) });
+        let step = if done == 0 { Step::Nothing } else { Step::Chore(done) };
+        return Ok(Prepared { tx: Some(tx), step });
     }
     let slots = pace.slots(now, page);
     let looked = match looked {
         Some(looked) if replay.state == ReplayState::Running && slots > 0 => looked.first(slots),
         _ => {
             tx.rollback().await?;
-            return Ok(Step::Nothing);
+            return without(Step::Nothing);
         }
     };
     if replay.order.cursor != glance.order.cursor {
         // Another runner was faster: what was found is done.
         tx.rollback().await?;
-        return Ok(Step::Busy);
+        return without(Step::Busy);
     }
     let items = batch::decide(&tx, &replay.order, &looked.ids, output_ext).await?;
-    let written = batch::write(&tx, id, &replay.requested_by, &items, pace).await?;
+    let written = write(&tx, id, &replay.requested_by, &items, pace, now).await?;
     if let Some(cursor) = looked.ids.last() {
         advance(&tx, id, *cursor, written, pace).await?;
     }
     if looked.last {
         finish(&tx, id, replay.state).await?;
     }
-    tx.commit().await?;
-    Ok(Step::Page { created: written.created, skipped: written.skipped, last: looked.last })
+    let step = Step::Page { created: written.created, skipped: written.skipped, last: looked.last };
+    Ok(Prepared { tx: Some(tx), step })
 }
 
 /// The cursor moves in the transaction that creates: after a crash the next page begins where this one ended.

@@ -1,12 +1,16 @@
 //! Pause, resume, cancel, and the rate.
 
-use outport_core::code;
 use outport_core::replay::{AHEAD, ReplayState, Standing};
+use outport_core::{DeliveryId, code};
 use outport_store::StoreError;
+use outport_store::acts::By;
+use outport_store::acts::delivery::{hold, release};
+use outport_store::entity::delivery;
 use outport_store::replay::acts::{Act, act};
 use outport_store::replay::run::{Step, active};
 use outport_store::replay::start::Request;
 use outport_store::rescue::{Which, rescue};
+use sea_orm::EntityTrait;
 
 use super::super::on_both;
 use super::super::world::World;
@@ -16,6 +20,7 @@ use super::{in_state, redeliver, request};
 on_both!(
     a_pause_holds_what_is_not_sent_and_a_resume_goes_on,
     a_cancel_ends_what_is_not_sent,
+    a_resume_leaves_what_a_person_held,
     what_is_being_sent_ends_as_it_ends,
     a_rate_creates_a_minute_ahead_and_no_more,
     acts_that_make_no_sense_are_refused,
@@ -67,6 +72,39 @@ async fn a_pause_holds_what_is_not_sent_and_a_resume_goes_on(world: World) {
     assert_eq!(operate(&world, replay, Act::Pause).await, ReplayState::Paused);
     world.run(replay).await;
     assert_eq!(in_states(&world, "'held'").await, 19);
+}
+
+/// Before the pause, and during it.
+async fn a_resume_leaves_what_a_person_held(world: World) {
+    let replay = started(&world, None).await;
+    world.step(replay, 6).await;
+    let sources = delivery::Entity::find().all(&world.raw).await.unwrap();
+    let made = sources.iter().filter(|made| made.replay_id == Some(replay.uuid()));
+    let made: Vec<DeliveryId> = made.map(|made| DeliveryId::from_uuid(made.id)).collect();
+    let reason = "I look at this one myself".parse().unwrap();
+    let by = By { actor: "operator:test", reason: &reason };
+    hold(&world.store, made[0], by).await.unwrap();
+    operate(&world, replay, Act::Pause).await;
+    world.run(replay).await;
+    // Out of the pause, and out of the lane again: now it is this person's.
+    release(&world.store, made[1], by).await.unwrap();
+    world.assert_invariants().await;
+    hold(&world.store, made[1], by).await.unwrap();
+    assert_eq!(in_states(&world, "'held'").await, 6);
+    operate(&world, replay, Act::Resume).await;
+    world.run(replay).await;
+    assert!(active(&world.store).await.unwrap().is_empty(), "nothing is left to do");
+    assert_eq!((in_states(&world, "'held'").await, in_states(&world, "'queued'").await), (2, 18));
+    for held in &made[..2] {
+        release(&world.store, *held, by).await.unwrap();
+    }
+    world.assert_invariants().await;
+    assert_eq!(in_states(&world, "'queued'").await, 20);
+    // A cancelled replay ends all that is not sent, whoever held it.
+    hold(&world.store, made[2], by).await.unwrap();
+    operate(&world, replay, Act::Cancel).await;
+    world.run(replay).await;
+    assert_eq!(in_states(&world, "'cancelled'").await, 20);
 }
 
 async fn a_cancel_ends_what_is_not_sent(world: World) {

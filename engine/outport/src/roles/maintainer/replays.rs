@@ -7,6 +7,7 @@ use outport_core::ReplayId;
 use outport_store::StoreError;
 use outport_store::replay::run::{self, PAGE, Step};
 
+use crate::crash_point::{self, Point};
 use crate::engine::Engine;
 use crate::roles::{after_failure, output_ext};
 
@@ -53,7 +54,15 @@ async fn all(engine: &Engine) -> Result<(), StoreError> {
 }
 
 async fn one(engine: &Engine, replay: ReplayId) -> Result<bool, StoreError> {
-    let step = run::step(&engine.store, replay, PAGE, output_ext).await?;
+    let prepared = run::prepare(&engine.store, replay, PAGE, output_ext).await?;
+    let creates = prepared.creates();
+    if creates {
+        crash_point::reached(Point::BeforePage);
+    }
+    let step = prepared.commit().await?;
+    if creates {
+        crash_point::reached(Point::AfterPage);
+    }
     match step {
         Step::Page { created, skipped, last } => {
             tracing::debug!(%replay, created, skipped, "replayed a page");
