@@ -232,7 +232,7 @@ CREATE INDEX delivery_open_of_replay ON delivery(replay_id, held, id) WHERE orig
 CREATE INDEX delivery_open_by_endpoint ON delivery(endpoint_id, id) WHERE settled_at IS NULL;
 CREATE INDEX delivery_unresolved ON delivery(endpoint_id, id) WHERE unresolved;
 CREATE INDEX delivery_unresolved_of_subscription ON delivery(subscription_id, id) WHERE unresolved;
-CREATE INDEX delivery_held ON delivery(endpoint_id, id) WHERE held;
+CREATE INDEX delivery_held ON delivery(endpoint_id, id) WHERE held AND NOT parked;
 CREATE INDEX delivery_by_file ON delivery(file_id, subscription_id, id);
 CREATE INDEX delivery_by_source ON delivery(source_id) WHERE source_id IS NOT NULL;
 CREATE INDEX delivery_open_by_subscription ON delivery(subscription_id, id) WHERE settled_at IS NULL;

@@ -127,7 +127,8 @@ async fn unresolved(store: &Store) -> Result<Vec<Problem>, StoreError> {
     Ok(problems)
 }
 
-const HELD: &str = "d.held";
+/// What a paused replay holds is not said here: the replay is.
+const HELD: &str = "d.held AND NOT d.parked";
 
 async fn held(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let doing = "looking for held deliveries";

@@ -6,6 +6,7 @@ use outport_store::StoreError;
 use outport_store::acts::By;
 use outport_store::acts::delivery::{hold, release};
 use outport_store::entity::delivery;
+use outport_store::list::problems::{self, Waits};
 use outport_store::replay::acts::{Act, act};
 use outport_store::replay::run::{Step, active};
 use outport_store::replay::start::Request;
@@ -91,6 +92,12 @@ async fn a_resume_leaves_what_a_person_held(world: World) {
     world.assert_invariants().await;
     hold(&world.store, made[1], by).await.unwrap();
     assert_eq!(in_states(&world, "'held'").await, 6);
+    // What the pause holds goes on with the replay: that is one problem, with its own command.
+    let waits = problems::list(&world.store).await.unwrap();
+    let count =
+        |kind: fn(&Waits) -> bool| waits.iter().filter(|p| kind(&p.waits)).map(|p| p.count).sum::<i64>();
+    assert_eq!(count(|waits| matches!(waits, Waits::Held { .. })), 2, "{waits:?}");
+    assert_eq!(waits.iter().filter(|p| matches!(p.waits, Waits::Replay { .. })).count(), 1, "{waits:?}");
     operate(&world, replay, Act::Resume).await;
     world.run(replay).await;
     assert!(active(&world.store).await.unwrap().is_empty(), "nothing is left to do");
