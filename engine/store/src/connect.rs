@@ -1,6 +1,7 @@
 //! Opening a database: one pool that writes, one that reads, the settings that the promises rest on.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,9 @@ impl Store {
             }
             Database::connect(options).await.map_err(opening)
         };
+        if let Some(path) = &sqlite_path {
+            own_file(path);
+        }
         if dialect == Dialect::Postgres {
             // A pool says only "timed out" about a server that refuses; one connection of our own says why.
             let probe = sqlx::postgres::PgConnection::connect(url).await;
@@ -235,6 +239,12 @@ fn options(url: &str, sqlite_path: Option<&Path>, connections: u32) -> ConnectOp
         });
     }
     options
+}
+
+/// Makes a new database file one that only its owner reads: it tells who gets which file. SQLite gives its log the same mode.
+/// What stands in the way of that is found, and said, when SQLite opens the file.
+fn own_file(path: &Path) {
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
 fn refused(name: &str, error: &sqlx::Error) -> StoreError {
