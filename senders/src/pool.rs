@@ -1,17 +1,24 @@
 //! Connections per endpoint, shared by many files: a login costs more than most files.
 
+mod choice;
+mod flight;
+
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use outport_core::{Fault, code};
+use outport_core::Fault;
 use tokio::sync::watch;
 
-use crate::outcome::Stage;
+use self::choice::{Choice, LARGE_BYTES, Load, choose};
+use self::flight::{Flight, connect};
 use crate::remote::{ConnectFault, Connector, Remote};
 use crate::target::Target;
+
+/// After a connection that would have been nice to have was refused, files share for so long before another is tried: a
+/// partner who allows one session must not see a refused login for every large file.
+const SHARE: Duration = Duration::from_secs(600);
 
 /// The pool's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +58,8 @@ struct Endpoint {
     /// Of an older revision, or too old: they finish their files.
     leaving: Vec<Connection>,
     connecting: Option<Arc<Flight>>,
+    /// Until when files share what there is.
+    sharing: Option<Instant>,
     /// Numbers the connections, to find the one whose file has ended.
     next: u64,
 }
@@ -58,22 +67,19 @@ struct Endpoint {
 struct Connection {
     number: u64,
     remote: Arc<dyn Remote>,
-    files: usize,
+    load: Load,
     since: Instant,
     idle_since: Instant,
-}
-
-/// One login under way, for every file that waits for it.
-struct Flight {
-    result: watch::Sender<Option<Result<(), ConnectFault>>>,
-    reported: AtomicBool,
 }
 
 /// What a file does next.
 enum Next {
     Use(PooledRemote),
-    WaitFor(Arc<Flight>),
-    Connect(Arc<Flight>),
+    /// `can_share`: there is room on an open connection, should the login fail.
+    WaitFor {
+        flight: Arc<Flight>,
+        can_share: bool,
+    },
     WaitForRoom,
 }
 
@@ -90,37 +96,38 @@ impl Pool {
         Self { inner }
     }
 
-    /// A place on a connection to `target`: an open one that has room, else a new one while there are fewer than
-    /// `max_connections`, else it waits for room. While a login is under way everyone waits for that one.
+    /// A place on a connection to `target` for a file of that size: an open one that has room, else a new one while there
+    /// are fewer than `max_connections`, else it waits for room. While a login is under way everyone waits for that one.
+    ///
+    /// A file of 64 MiB or more gets a connection without other files where there may be one, and smaller ones stay
+    /// clear of it: they would wait behind its data. Where another connection is refused they share.
     ///
     /// # Errors
     /// Why the connection could not be made. All files that waited for the same login get the same fault; all but one
     /// get it marked as [shared](outport_core::Fault::as_shared).
-    pub async fn get(&self, target: &Target, max_connections: usize) -> Result<PooledRemote, ConnectFault> {
+    pub async fn get(
+        &self,
+        target: &Target,
+        max_connections: usize,
+        size_bytes: u64,
+    ) -> Result<PooledRemote, ConnectFault> {
         let mut changes = self.inner.changes.subscribe();
         let mut waited_for_login = false;
         loop {
             changes.mark_unchanged();
-            let next = self.inner.next(target, max_connections.max(1));
-            let flight = match next {
+            match self.inner.next(target, max_connections.max(1), size_bytes >= LARGE_BYTES) {
                 Next::Use(mut remote) => {
                     remote.fresh = waited_for_login;
                     return Ok(remote);
                 }
-                Next::WaitForRoom => {
-                    // The sender lives as long as the pool that we are called on.
-                    drop(changes.changed().await);
-                    continue;
-                }
-                Next::WaitFor(flight) => flight,
-                Next::Connect(flight) => {
-                    // A task of its own: a file that is cancelled must not take the login of the others with it.
-                    tokio::spawn(connect(Arc::clone(&self.inner), target.clone(), Arc::clone(&flight)));
-                    flight
-                }
-            };
-            flight.wait().await?;
-            waited_for_login = true;
+                // The sender lives as long as the pool that we are called on.
+                Next::WaitForRoom => drop(changes.changed().await),
+                Next::WaitFor { flight, can_share } => match flight.wait().await {
+                    Ok(()) => waited_for_login = true,
+                    Err(failed) if can_share => self.inner.share(target, &failed.fault),
+                    Err(failed) => return Err(failed),
+                },
+            }
         }
     }
 
@@ -152,7 +159,7 @@ impl Inner {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(self: &Arc<Self>, target: &Target, max_connections: usize) -> Next {
+    fn next(self: &Arc<Self>, target: &Target, max_connections: usize, is_large: bool) -> Next {
         let mut endpoints = self.endpoints();
         let endpoint = endpoints.entry(target.endpoint.clone()).or_default();
         if endpoint.revision != target.revision {
@@ -160,6 +167,7 @@ impl Inner {
             endpoint.retire(|_| true);
             // Files that wait for the older login learn its result; the new revision makes its own.
             endpoint.connecting = None;
+            endpoint.sharing = None;
         }
         endpoint.retire(|connection| connection.since.elapsed() > self.settings.max_age);
         let unused = endpoint.take_unused();
@@ -168,27 +176,55 @@ impl Inner {
         }
         endpoint.open.retain(|connection| connection.remote.alive());
         endpoint.leaving.retain(|connection| connection.remote.alive());
-        let room = |c: &&mut Connection| c.files < self.settings.files_per_connection;
-        if let Some(connection) = endpoint.open.iter_mut().filter(room).min_by_key(|c| c.files) {
-            connection.files += 1;
-            let (remote, number) = (Arc::clone(&connection.remote), connection.number);
-            return Next::Use(PooledRemote {
-                remote,
-                number,
-                endpoint: target.endpoint.clone(),
-                pool: Arc::downgrade(self),
-                fresh: false,
-            });
+        let loads: Vec<Load> = endpoint.open.iter().map(|connection| connection.load).collect();
+        let may_connect =
+            endpoint.connecting.is_some() || endpoint.open.len() + endpoint.leaving.len() < max_connections;
+        let can_share = match choose(&loads, is_large, self.settings.files_per_connection, may_connect) {
+            Choice::Use(at) => return self.take(endpoint, target, at, is_large),
+            Choice::ConnectOrUse(at) if endpoint.sharing.is_some_and(|until| Instant::now() < until) => {
+                return self.take(endpoint, target, at, is_large);
+            }
+            Choice::ConnectOrUse(_) => true,
+            Choice::Connect => false,
+            Choice::Wait => return Next::WaitForRoom,
+        };
+        let flight = match &endpoint.connecting {
+            Some(flight) => Arc::clone(flight),
+            None => {
+                let flight = Arc::<Flight>::default();
+                endpoint.connecting = Some(Arc::clone(&flight));
+                // A task of its own: a file that is cancelled must not take the login of the others with it.
+                tokio::spawn(connect(Arc::clone(self), target.clone(), Arc::clone(&flight)));
+                flight
+            }
+        };
+        Next::WaitFor { flight, can_share }
+    }
+
+    fn take(self: &Arc<Self>, endpoint: &mut Endpoint, target: &Target, at: usize, is_large: bool) -> Next {
+        let connection = &mut endpoint.open[at];
+        connection.load.files += 1;
+        connection.load.large += usize::from(is_large);
+        Next::Use(PooledRemote {
+            remote: Arc::clone(&connection.remote),
+            number: connection.number,
+            is_large,
+            endpoint: target.endpoint.clone(),
+            pool: Arc::downgrade(self),
+            fresh: false,
+        })
+    }
+
+    /// One more connection was refused, and the file can do without it.
+    fn share(&self, target: &Target, fault: &Fault) {
+        tracing::info!(
+            endpoint = %target.label,
+            fault.code = fault.code.name,
+            "another connection for large files was refused, they share: {fault}"
+        );
+        if let Some(endpoint) = self.endpoints().get_mut(&target.endpoint) {
+            endpoint.sharing = Some(Instant::now() + SHARE);
         }
-        if let Some(flight) = &endpoint.connecting {
-            return Next::WaitFor(Arc::clone(flight));
-        }
-        if endpoint.open.len() + endpoint.leaving.len() >= max_connections {
-            return Next::WaitForRoom;
-        }
-        let flight = Arc::new(Flight { result: watch::Sender::new(None), reported: AtomicBool::new(false) });
-        endpoint.connecting = Some(Arc::clone(&flight));
-        Next::Connect(flight)
     }
 
     fn changed(&self) {
@@ -215,7 +251,7 @@ impl Inner {
         endpoint.open.push(Connection {
             number: endpoint.next,
             remote,
-            files: 0,
+            load: Load::default(),
             since: now,
             idle_since: now,
         });
@@ -223,12 +259,14 @@ impl Inner {
         None
     }
 
-    fn give_back(&self, name: &str, number: u64) {
+    fn give_back(&self, name: &str, number: u64, is_large: bool) {
         let mut unused = Vec::new();
         if let Some(endpoint) = self.endpoints().get_mut(name) {
             for connection in endpoint.open.iter_mut().chain(&mut endpoint.leaving) {
                 if connection.number == number {
-                    connection.files = connection.files.saturating_sub(1);
+                    let load = &mut connection.load;
+                    load.files = load.files.saturating_sub(1);
+                    load.large = load.large.saturating_sub(usize::from(is_large));
                     connection.idle_since = Instant::now();
                 }
             }
@@ -257,60 +295,9 @@ impl Endpoint {
     /// Takes out the connections that nobody will use again.
     fn take_unused(&mut self) -> Vec<Arc<dyn Remote>> {
         let (unused, leaving): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.leaving).into_iter().partition(|c| c.files == 0);
+            std::mem::take(&mut self.leaving).into_iter().partition(|c| c.load.files == 0);
         self.leaving = leaving;
         unused.into_iter().map(|connection| connection.remote).collect()
-    }
-}
-
-impl Flight {
-    async fn wait(&self) -> Result<(), ConnectFault> {
-        let mut result = self.result.subscribe();
-        let landed = result.wait_for(Option::is_some).await.ok().and_then(|result| result.clone());
-        match landed {
-            Some(Err(failed)) if self.reported.swap(true, Ordering::SeqCst) => {
-                Err(ConnectFault { fault: failed.fault.as_shared(), ..failed })
-            }
-            Some(result) => result,
-            None => Ok(()),
-        }
-    }
-}
-
-/// Sees to it that a login under way ends for those who wait, even when it ends by a bug.
-struct Landing {
-    inner: Arc<Inner>,
-    target: Target,
-    flight: Arc<Flight>,
-    outcome: Option<Result<(), ConnectFault>>,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        let outcome = self.outcome.take().unwrap_or_else(|| {
-            let message = format!("the login to {} ended by a bug", self.target.place());
-            Err(ConnectFault { stage: Stage::Connecting, fault: Fault::new(&code::ENGINE_PANIC, message) })
-        });
-        // Only after a bug is there still something to clear.
-        self.inner.admit(&self.target, &self.flight, None);
-        self.flight.result.send_replace(Some(outcome));
-        self.inner.changed();
-    }
-}
-
-async fn connect(inner: Arc<Inner>, target: Target, flight: Arc<Flight>) {
-    let connector = Arc::clone(&inner.connector);
-    let mut landing = Landing { inner, target, flight, outcome: None };
-    match connector.connect(&landing.target).await {
-        Ok(remote) => {
-            let outdated = landing.inner.admit(&landing.target, &landing.flight, Some(remote));
-            landing.outcome = Some(Ok(()));
-            drop(landing);
-            if let Some(remote) = outdated {
-                remote.close().await;
-            }
-        }
-        Err(failed) => landing.outcome = Some(Err(failed)),
     }
 }
 
@@ -328,7 +315,8 @@ async fn sweep(pool: Weak<Inner>, idle: Duration) {
         let Some(inner) = pool.upgrade() else { return };
         let mut unused = Vec::new();
         inner.endpoints().retain(|_, endpoint| {
-            endpoint.retire(|connection| connection.files == 0 && connection.idle_since.elapsed() >= idle);
+            endpoint
+                .retire(|connection| connection.load.files == 0 && connection.idle_since.elapsed() >= idle);
             endpoint.open.retain(|connection| connection.remote.alive());
             unused.extend(endpoint.take_unused());
             !endpoint.open.is_empty() || !endpoint.leaving.is_empty() || endpoint.connecting.is_some()
@@ -344,6 +332,7 @@ async fn sweep(pool: Weak<Inner>, idle: Duration) {
 pub struct PooledRemote {
     remote: Arc<dyn Remote>,
     number: u64,
+    is_large: bool,
     endpoint: String,
     pool: Weak<Inner>,
     fresh: bool,
@@ -376,7 +365,7 @@ impl std::fmt::Debug for PooledRemote {
 impl Drop for PooledRemote {
     fn drop(&mut self) {
         if let Some(inner) = self.pool.upgrade() {
-            inner.give_back(&self.endpoint, self.number);
+            inner.give_back(&self.endpoint, self.number, self.is_large);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Target {
 pub enum Auth {
     /// A password.
     Password(Secret),
-    /// A private key: OpenSSH, PKCS#1, PKCS#8 or SEC1 text; ed25519, rsa or ecdsa.
+    /// A private key: OpenSSH, PKCS#1, PKCS#8, SEC1 or PuTTY text; ed25519, rsa or ecdsa.
     Key {
         /// The text of the key file.
         pem: Secret,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use outport_tests::usage::cpu_s;
+pub use outport_tests::usage::memory_mib;
 
 /// Between two looks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,14 +61,6 @@ impl Meter {
     }
 }
 
-/// A line of proc(5) status in MiB: `VmHWM` is the peak of resident memory, `VmRSS` its present size.
-pub fn memory_mib(pid: u32, line: &str) -> Result<f64> {
-    let status = std::fs::read_to_string(file(pid, "status")).context("reading a process' status")?;
-    let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
-    let kib = value.and_then(|v| v.trim().strip_suffix(" kB")).with_context(|| format!("no {line}"))?;
-    Ok(kib.parse::<f64>().with_context(|| format!("{line} is {kib}"))? / 1024.0)
-}
-
 fn spent_by(pids: &[u32]) -> f64 {
     // A connection that was closed since has taken its count with it.
     pids.iter().filter_map(|pid| cpu_s(*pid).ok()).sum()
@@ -74,15 +68,6 @@ fn spent_by(pids: &[u32]) -> f64 {
 
 fn is_postgres(pid: u32) -> bool {
     std::fs::read_to_string(file(pid, "comm")).is_ok_and(|name| name.trim() == "postgres")
-}
-
-/// Fields 14 and 15 of proc(5) stat, user and system time, in ticks of 10 ms (USER_HZ is 100 on every Linux that runs
-/// here). Field 2 is the name in brackets and may hold anything.
-fn cpu_s(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(file(pid, "stat")).context("reading a process' times")?;
-    let (_, fields) = stat.rsplit_once(") ").context("a stat file without a name")?;
-    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
-    Ok(ticks.sum::<Result<f64, _>>().context("reading a process' times")? / 100.0)
 }
 
 fn file(pid: u32, name: &str) -> PathBuf {

@@ -37,7 +37,6 @@ mod ledger;
 mod machine;
 mod options;
 mod rows;
-mod statistics;
 mod table;
 mod world;
 mod writes;
@@ -47,6 +46,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use options::{Options, Row};
+use outport_tests::statistics;
 use table::Table;
 
 fn main() -> ExitCode {

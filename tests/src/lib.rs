@@ -3,7 +3,9 @@
 pub mod child;
 pub mod invariants;
 pub mod process;
-mod process_tree;
+pub mod process_tree;
 pub mod servers;
 pub mod set;
 pub mod site;
+pub mod statistics;
+pub mod usage;

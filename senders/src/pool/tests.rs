@@ -1,12 +1,16 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use outport_core::code;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::Stage;
 use crate::memory::{MemoryRemote, MemoryServer};
 use crate::remote::{PeerIdentity, RemoteError, RemoteFile, RemoteStat};
 use crate::target::Timeouts;
+
+const SMALL: u64 = 1;
 
 /// Connections that can be killed and that tell when they were closed.
 #[derive(Default)]
@@ -115,14 +119,14 @@ async fn files_share_connections_up_to_their_number() {
     let pool = pool(&connector, 3);
     let mut files = Vec::new();
     for expected in [1, 1, 1, 2, 2, 2] {
-        files.push(pool.get(&target("1"), 2).await.unwrap());
+        files.push(pool.get(&target("1"), 2, SMALL).await.unwrap());
         assert_eq!(connector.started(), expected);
         assert_eq!(pool.connections(), [("acme".to_owned(), expected)]);
     }
     // Full: the seventh waits until one is through, and takes its place.
     let waiting = tokio::spawn({
         let pool = pool.clone();
-        async move { pool.get(&target("1"), 2).await.unwrap() }
+        async move { pool.get(&target("1"), 2, SMALL).await.unwrap() }
     });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
@@ -136,7 +140,7 @@ async fn everyone_waits_for_one_login() {
     let connector = TestConnector::new(0);
     let pool = pool(&connector, 32);
     let target = target("1");
-    let all = futures_util::future::join_all((0..10).map(|_| pool.get(&target, 4)));
+    let all = futures_util::future::join_all((0..10).map(|_| pool.get(&target, 4, SMALL)));
     let open = async {
         while connector.started() == 0 {
             tokio::task::yield_now().await;
@@ -154,7 +158,7 @@ async fn a_refused_login_is_charged_once() {
     *connector.fault.lock().unwrap() = Some(Fault::new(&code::CREDENTIAL_REFUSED, "no"));
     let pool = pool(&connector, 32);
     let target = target("1");
-    let results = futures_util::future::join_all((0..10).map(|_| pool.get(&target, 4))).await;
+    let results = futures_util::future::join_all((0..10).map(|_| pool.get(&target, 4, SMALL))).await;
     let faults: Vec<ConnectFault> = results.into_iter().map(Result::unwrap_err).collect();
     assert!(
         faults.iter().all(|f| f.fault.code == &code::CREDENTIAL_REFUSED && f.stage == Stage::Authenticating)
@@ -166,14 +170,14 @@ async fn a_refused_login_is_charged_once() {
     // The next file tries again.
     *connector.fault.lock().unwrap() = None;
     connector.gate.add_permits(1);
-    assert!(pool.get(&target, 4).await.is_ok());
+    assert!(pool.get(&target, 4, SMALL).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_cancelled_file_does_not_take_the_login_with_it() {
     let connector = TestConnector::new(0);
     let pool = pool(&connector, 32);
-    let get = |pool: Pool| tokio::spawn(async move { pool.get(&target("1"), 1).await.map(|_| ()) });
+    let get = |pool: Pool| tokio::spawn(async move { pool.get(&target("1"), 1, SMALL).await.map(|_| ()) });
     let (first, second) = (get(pool.clone()), get(pool.clone()));
     while connector.started() == 0 {
         tokio::task::yield_now().await;
@@ -190,7 +194,7 @@ async fn a_login_that_ends_by_a_bug_is_a_fault_and_no_hang() {
         Arc::new(TestConnector { panics: true, ..Arc::into_inner(TestConnector::new(2)).unwrap() });
     let pool = pool(&connector, 32);
     for _ in 0..2 {
-        assert_eq!(pool.get(&target("1"), 1).await.unwrap_err().fault.code, &code::ENGINE_PANIC);
+        assert_eq!(pool.get(&target("1"), 1, SMALL).await.unwrap_err().fault.code, &code::ENGINE_PANIC);
     }
 }
 
@@ -198,9 +202,9 @@ async fn a_login_that_ends_by_a_bug_is_a_fault_and_no_hang() {
 async fn dead_connections_are_replaced() {
     let connector = TestConnector::new(9);
     let pool = pool(&connector, 32);
-    let first = pool.get(&target("1"), 1).await.unwrap();
+    let first = pool.get(&target("1"), 1, SMALL).await.unwrap();
     connector.life(0).dead.store(true, Ordering::SeqCst);
-    let second = pool.get(&target("1"), 1).await.unwrap();
+    let second = pool.get(&target("1"), 1, SMALL).await.unwrap();
     assert_ne!(first.number, second.number);
     drop(first);
     assert_eq!(pool.connections(), [("acme".to_owned(), 1)]);
@@ -210,8 +214,8 @@ async fn dead_connections_are_replaced() {
 async fn a_new_revision_gets_new_connections_and_the_old_finish_their_files() {
     let connector = TestConnector::new(9);
     let pool = pool(&connector, 32);
-    let old = pool.get(&target("1"), 2).await.unwrap();
-    let new = pool.get(&target("2"), 2).await.unwrap();
+    let old = pool.get(&target("1"), 2, SMALL).await.unwrap();
+    let new = pool.get(&target("2"), 2, SMALL).await.unwrap();
     assert_ne!(old.number, new.number);
     assert!(old.alive());
     assert_eq!(pool.connections(), [("acme".to_owned(), 2)], "both count against the partner's limit");
@@ -227,7 +231,7 @@ async fn idle_connections_are_closed() {
     let connector = TestConnector::new(9);
     let idle = PoolSettings { idle: Duration::from_millis(40), ..PoolSettings::default() };
     let pool = Pool::new(Arc::clone(&connector) as Arc<dyn Connector>, idle);
-    let file = pool.get(&target("1"), 1).await.unwrap();
+    let file = pool.get(&target("1"), 1, SMALL).await.unwrap();
     let mut closed = connector.life(0).closed.subscribe();
     let in_use =
         tokio::time::timeout(Duration::from_millis(200), closed.wait_for(|closed| *closed)).await.is_err();
@@ -244,9 +248,9 @@ async fn old_connections_take_no_further_file() {
     let connector = TestConnector::new(9);
     let settings = PoolSettings { max_age: Duration::from_millis(100), ..PoolSettings::default() };
     let pool = Pool::new(Arc::clone(&connector) as Arc<dyn Connector>, settings);
-    let old = pool.get(&target("1"), 2).await.unwrap();
+    let old = pool.get(&target("1"), 2, SMALL).await.unwrap();
     tokio::time::sleep(Duration::from_millis(150)).await; // its age is what is tested
-    let new = pool.get(&target("1"), 2).await.unwrap();
+    let new = pool.get(&target("1"), 2, SMALL).await.unwrap();
     assert_ne!(old.number, new.number);
     assert!(old.alive(), "it finishes its file");
 }
@@ -255,11 +259,44 @@ async fn old_connections_take_no_further_file() {
 async fn closing_the_pool_closes_what_is_idle() {
     let connector = TestConnector::new(9);
     let pool = pool(&connector, 1);
-    drop(pool.get(&target("1"), 2).await.unwrap());
-    let busy = pool.get(&target("1"), 2).await.unwrap();
-    let also = pool.get(&target("1"), 2).await.unwrap();
+    drop(pool.get(&target("1"), 2, SMALL).await.unwrap());
+    let busy = pool.get(&target("1"), 2, SMALL).await.unwrap();
+    let also = pool.get(&target("1"), 2, SMALL).await.unwrap();
     drop(also);
     pool.close().await;
     assert!(busy.alive());
     assert_eq!(pool.connections(), [("acme".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_large_file_has_a_connection_of_its_own_where_there_may_be_one() {
+    let connector = TestConnector::new(9);
+    let pool = pool(&connector, 3);
+    let small = pool.get(&target("1"), 2, SMALL).await.unwrap();
+    let large = pool.get(&target("1"), 2, LARGE_BYTES).await.unwrap();
+    assert_ne!(small.number, large.number);
+    for _ in 0..2 {
+        let next = pool.get(&target("1"), 2, SMALL).await.unwrap();
+        assert_eq!(next.number, small.number, "small ones stay clear of it");
+    }
+    // There may be no third: a second large one shares with small ones rather than with the first.
+    let second = pool.get(&target("1"), 2, LARGE_BYTES).await.unwrap();
+    assert_eq!(second.number, small.number);
+    drop((large, second));
+    let third = pool.get(&target("1"), 2, LARGE_BYTES).await.unwrap();
+    assert_ne!(third.number, small.number, "its place is free again");
+    assert_eq!(connector.started(), 2);
+}
+
+#[tokio::test]
+async fn a_partner_who_allows_one_session_gets_large_files_too() {
+    let connector = TestConnector::new(9);
+    let pool = pool(&connector, 3);
+    let small = pool.get(&target("1"), 2, SMALL).await.unwrap();
+    *connector.fault.lock().unwrap() = Some(Fault::new(&code::ENDPOINT_BUSY, "one is enough"));
+    let first = pool.get(&target("1"), 2, LARGE_BYTES).await.unwrap();
+    let second = pool.get(&target("1"), 2, LARGE_BYTES).await.unwrap();
+    assert_eq!((first.number, second.number), (small.number, small.number));
+    assert!(!first.is_fresh(), "no login worked for it");
+    assert_eq!(connector.started(), 2, "the second did not try again");
 }

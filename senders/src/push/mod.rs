@@ -75,7 +75,7 @@ pub async fn deliver(
     if let Err(stop) = fence.check() {
         return stopped(stop, Stage::Connecting, 0);
     }
-    match pool.get(target, max_connections).await {
+    match pool.get(target, max_connections, source.size_bytes()).await {
         Ok(remote) => {
             let mut outcome = push(&*remote, upload, source, fence).await;
             if let Outcome::Delivered(receipt) = &mut outcome {

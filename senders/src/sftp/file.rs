@@ -13,10 +13,9 @@ use super::session::Ticket;
 use super::wire::{Reply, Request, Status};
 use crate::remote::{RemoteError, RemoteFile};
 
-/// At most this many unanswered writes of one file, and at most so many bytes. More gains nothing: OpenSSH's window is 2
-/// MiB.
-const IN_FLIGHT: usize = 64;
-const IN_FLIGHT_BYTES: usize = 4 * 1024 * 1024;
+/// At most this many unanswered writes of one file; 4 MiB where a write has 32 KiB. How many bytes may be unanswered is
+/// the connection's limit, for all its files together.
+const IN_FLIGHT: usize = 128;
 /// A write of more parts than this is copied together: a source of tiny pieces would cost one message each.
 const PARTS: usize = 8;
 
@@ -30,7 +29,6 @@ pub(super) struct SftpFile {
     kept_bytes: usize,
     offset: u64,
     in_flight: VecDeque<(Ticket, usize)>,
-    in_flight_bytes: usize,
     acknowledged: u64,
     /// After a refusal nothing more is written.
     has_failed: bool,
@@ -46,7 +44,6 @@ impl SftpFile {
             kept_bytes: 0,
             offset: 0,
             in_flight: VecDeque::new(),
-            in_flight_bytes: 0,
             acknowledged: 0,
             has_failed: false,
         }
@@ -54,8 +51,9 @@ impl SftpFile {
 
     /// Sends the first `size` kept bytes as one write.
     async fn send(&mut self, size: usize) -> Result<(), Fault> {
+        // What is answered is read at once: after a refusal nothing more goes out.
         while self.in_flight.len() >= IN_FLIGHT
-            || (self.in_flight_bytes + size > IN_FLIGHT_BYTES && !self.in_flight.is_empty())
+            || self.in_flight.front().is_some_and(|(ticket, _)| ticket.is_answered())
         {
             self.settle_one().await?;
         }
@@ -69,7 +67,6 @@ impl SftpFile {
             .map_err(RemoteError::into_fault)?;
         self.offset += size as u64;
         self.in_flight.push_back((ticket, size));
-        self.in_flight_bytes += size;
         Ok(())
     }
 
@@ -98,7 +95,6 @@ impl SftpFile {
     /// Waits for the oldest unanswered write.
     async fn settle_one(&mut self) -> Result<(), Fault> {
         let Some((ticket, size)) = self.in_flight.pop_front() else { return Ok(()) };
-        self.in_flight_bytes -= size;
         let reply = ticket.reply().await.map_err(RemoteError::into_fault)?;
         match reply {
             Reply::Status(Status { code: Status::OK, .. }) => {

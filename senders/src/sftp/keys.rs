@@ -5,7 +5,7 @@ use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key};
 
 use crate::secret::Secret;
 
-/// Reads an OpenSSH, PKCS#1, PKCS#8 or SEC1 key. Done before anything is sent to the server.
+/// Reads an OpenSSH, PKCS#1, PKCS#8, SEC1 or PuTTY key. Done before anything is sent to the server.
 ///
 /// # Errors
 /// `endpoint.secret_unusable`; the message never has anything of the key in it.
@@ -33,7 +33,7 @@ pub(super) fn parse(place: &str, pem: &Secret, passphrase: Option<&Secret>) -> R
         (_, Some(_)) => refuse("the passphrase is wrong or the format is not known", None),
         (_, None) => refuse(
             "it is not a key in a known format, or it is damaged",
-            Some("OpenSSH, PKCS#1 and PKCS#8 texts are read; `ssh-keygen -y -f FILE` shows whether a key file is sound"),
+            Some("OpenSSH, PKCS#1, PKCS#8 and PuTTY texts are read; `ssh-keygen -y -f FILE` shows whether a key file is sound"),
         ),
     })?;
     // An encrypted OpenSSH key can be parsed without its passphrase, but not used.
@@ -75,6 +75,44 @@ mod tests {
                 let read = parse("p", &Secret::new(text), None).unwrap();
                 assert_eq!(read.public_key().key_data(), key.public_key().key_data());
             }
+        }
+    }
+
+    /// Made by `ssh-keygen -m PEM` and `puttygen`; the passphrase is `right`.
+    #[test]
+    fn texts_of_other_programs_are_read() {
+        let ed25519 = include_str!("../../tests/keys/ed25519.pub");
+        let ecdsa = include_str!("../../tests/keys/ecdsa.pub");
+        let rsa = include_str!("../../tests/keys/rsa.pub");
+        for (name, text, is_encrypted, public) in [
+            ("PPK 2", include_str!("../../tests/keys/ed25519-v2.ppk"), false, ed25519),
+            ("PPK 3, encrypted", include_str!("../../tests/keys/ed25519-v3-encrypted.ppk"), true, ed25519),
+            ("PPK 3", include_str!("../../tests/keys/ecdsa-v3.ppk"), false, ecdsa),
+            ("PPK 2, encrypted", include_str!("../../tests/keys/rsa-v2-encrypted.ppk"), true, rsa),
+            ("SEC1", include_str!("../../tests/keys/ecdsa-sec1.pem"), false, ecdsa),
+            ("PKCS#1", include_str!("../../tests/keys/rsa-pkcs1.pem"), false, rsa),
+            ("PKCS#1, encrypted", include_str!("../../tests/keys/rsa-pkcs1-encrypted.pem"), true, rsa),
+        ] {
+            let public = russh::keys::PublicKey::from_openssh(public.trim()).unwrap();
+            let pem = Secret::new(text);
+            let right = is_encrypted.then(|| Secret::new("right"));
+            let read = parse("p", &pem, right.as_ref()).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+            assert_eq!(read.public_key().key_data(), public.key_data(), "{name}");
+            if is_encrypted {
+                for passphrase in [None, Some(Secret::new("wrong"))] {
+                    let fault = parse("p", &pem, passphrase.as_ref()).unwrap_err();
+                    assert_eq!(fault.code, &code::ENDPOINT_SECRET_UNUSABLE, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sec1_with_pem_encryption_is_refused_and_not_mistaken() {
+        let text = Secret::new(include_str!("../../tests/keys/ecdsa-sec1-encrypted.pem"));
+        for passphrase in [None, Some(Secret::new("right"))] {
+            let fault = parse("p", &text, passphrase.as_ref()).unwrap_err();
+            assert_eq!(fault.code, &code::ENDPOINT_SECRET_UNUSABLE);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Real servers, started by the test that needs them and gone with it.
 
+pub mod delay;
 pub mod openssh;
 pub mod postgres;
 pub mod proxy;

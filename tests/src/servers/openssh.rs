@@ -198,7 +198,12 @@ impl OpenSsh {
 
     /// Processes that serve sessions now: two for each, or one that has not logged in.
     pub fn sessions(&self) -> usize {
-        self.sshd.as_ref().map_or(0, |sshd| descendants(sshd.pid()).len())
+        self.session_processes().len()
+    }
+
+    /// The same by their process ids.
+    pub fn session_processes(&self) -> Vec<u32> {
+        self.sshd.as_ref().map_or_else(Vec::new, |sshd| descendants(sshd.pid()))
     }
 
     /// Makes new host keys, as after a reinstallation or an attack. The server must be stopped.

@@ -103,6 +103,56 @@ fn wrong_calls_end_with_2_and_send_nothing() {
     assert_eq!((login_requests(&server), names(&server)), (0, vec![]));
 }
 
+/// A server whose passwords are asked for by PAM, in keyboard-interactive, and not taken otherwise.
+fn asking(more: &[&str]) -> anyhow::Result<OpenSsh> {
+    let lines = ["UsePAM yes", "PasswordAuthentication no", "KbdInteractiveAuthentication yes"];
+    let lines = lines.iter().chain(more).map(ToString::to_string).chain(log_of_logins()).collect();
+    OpenSsh::start(Config { password: true, lines, ..Config::default() })
+}
+
+#[test]
+fn a_password_answers_a_servers_question_once() {
+    let server = need!(asking(&[]));
+    let work = tempfile::tempdir().unwrap();
+    std::fs::write(work.path().join("a.txt"), "content").unwrap();
+    let url = format!("sftp://{}@{}/", server.login().user, server.address());
+    let arguments =
+        ["send", "a.txt", &url, "--password-from", "env:SECRET", "--host-key", server.fingerprint()];
+    let with = |secret: &str| Outport::new(work.path(), arguments).env("SECRET", secret).run().unwrap();
+
+    let wrong = with("wr0ng-battery");
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(1), ""), "{wrong:?}");
+    assert!(wrong.stderr.contains("[credential.refused]"), "{wrong:?}");
+    assert!(wrong.stderr.contains("refused password, keyboard-interactive"), "{wrong:?}");
+    assert!(!wrong.stderr.contains("battery"), "{wrong:?}");
+    let asked = server.log().matches("Postponed keyboard-interactive").count();
+    assert_eq!(asked, 1, "one wrong answer, or accounts get locked: {}", server.log());
+
+    let sent = with(server.login().password.as_deref().unwrap());
+    assert_eq!(sent.code, Some(0), "{sent:?} {}", server.log());
+    assert_eq!(names(&server), ["a.txt"]);
+}
+
+#[test]
+fn a_key_and_then_a_question_are_two_factors() {
+    let server = need!(asking(&["AuthenticationMethods publickey,keyboard-interactive:pam"]));
+    let work = tempfile::tempdir().unwrap();
+    std::fs::write(work.path().join("a.txt"), "content").unwrap();
+    let url = format!("sftp://{}@{}/", server.login().user, server.address());
+    let key = server.key_file().to_str().unwrap();
+    let key_alone = ["send", "a.txt", &url, "--identity", key, "--host-key", server.fingerprint()];
+    let half = outport(work.path(), key_alone);
+    assert_eq!(half.code, Some(1), "{half:?}");
+    assert!(half.stderr.contains("it asks for one more method; it offers keyboard-interactive"), "{half:?}");
+    assert!(half.stderr.contains("hint: the server asks questions"), "{half:?}");
+
+    let both = key_alone.into_iter().chain(["--password-from", "env:SECRET"]);
+    let password = server.login().password.as_deref().unwrap();
+    let sent = Outport::new(work.path(), both).env("SECRET", password).run().unwrap();
+    assert_eq!(sent.code, Some(0), "{sent:?} {}", server.log());
+    assert_eq!(names(&server), ["a.txt"]);
+}
+
 #[test]
 fn json_becomes_csv_or_nothing() {
     let work = tempfile::tempdir().unwrap();

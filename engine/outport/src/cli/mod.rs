@@ -1,14 +1,15 @@
 //! The command line: `outport <noun> <verb>`; data to stdout, everything else to stderr.
 
 mod acts;
-mod ad_hoc;
 mod apply;
 mod config_check;
 mod lane;
 mod problems;
 mod read;
 mod replay;
+mod send;
 mod simulate;
+mod transform;
 mod up;
 mod why;
 
@@ -329,9 +330,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Demo { files } => return crate::demo::run(&files, data).await,
         Command::Transform(args) => match args.command {
             Some(command) => read::transforms(&load()?.0, command).await?,
-            None => ad_hoc::transform(args)?,
+            None => transform::transform(args)?,
         },
-        Command::Send(args) => return ad_hoc::send(args).await,
+        Command::Send(args) => return send::send(args).await,
         Command::Up { roles } => {
             let (config, settings) = load()?;
             config_check::warn_of_misspelt(&settings);

@@ -1,4 +1,10 @@
-use super::super::wire::Status;
+use std::time::{Duration, Instant};
+
+use outport_core::code;
+use tokio::sync::mpsc;
+
+use super::super::wire::{ClientPacket, ServerPacket, Status, take_packet};
+use super::ledger::IN_FLIGHT_BYTES;
 use super::*;
 
 struct FromServer(mpsc::UnboundedReceiver<Heard>);
@@ -206,11 +212,78 @@ async fn a_caller_that_gives_up_while_waiting_for_room_leaves_nothing_behind() {
     }
     let more = tokio::time::timeout(Duration::from_millis(50), session.submit(&stat("b"))).await;
     assert!(more.is_err(), "there is no room");
-    assert_eq!(session.shared.state().waiting.len(), kept.len());
+    assert_eq!(session.ledger.unanswered(), kept.len());
 
     // The end of the line frees everyone; what never went out was not done.
     answers.send(Heard::End).unwrap();
     let results = futures_util::future::join_all(kept.into_iter().map(Ticket::reply)).await;
     let refused = results.iter().filter(|result| matches!(result, Err(RemoteError::Refused(_)))).count();
     assert_eq!((results.len(), refused), (QUEUE + 1, QUEUE));
+}
+
+#[tokio::test]
+async fn unanswered_data_of_all_files_together_has_a_limit() {
+    const PIECE: usize = 128 * 1024;
+    let (session, mut server) = session(Timeouts::default()).await;
+    let data = Bytes::from(vec![7; PIECE]);
+    let write = async |offset: usize| session.submit_write(b"h", offset as u64, vec![data.clone()]).await;
+    let mut tickets = Vec::new();
+    for n in 0..IN_FLIGHT_BYTES / PIECE {
+        tickets.push(write(n * PIECE).await.unwrap());
+    }
+    let full = tokio::time::timeout(Duration::from_millis(50), write(0)).await;
+    assert!(full.is_err(), "4 MiB are unanswered");
+    assert!(session.submit(&stat("a")).await.is_ok(), "what has no data need not wait");
+
+    // One answer makes room for one more, though nobody took the answer.
+    let (id, _) = server.next().await;
+    server.answer(id, ok(0));
+    let more = write(0).await.unwrap();
+    assert!(tickets[0].is_answered() && !tickets[1].is_answered());
+    drop((tickets, more));
+}
+
+#[tokio::test]
+async fn who_waits_for_room_learns_of_the_end() {
+    let (session, server) = session(Timeouts::default()).await;
+    let data = Bytes::from(vec![7; IN_FLIGHT_BYTES + 1]);
+    let kept = session.submit_write(b"h", 0, vec![data.clone()]).await.unwrap();
+    let waiting = session.submit_write(b"h", 0, vec![data]);
+    server.answers.send(Heard::End).unwrap();
+    assert!(matches!(waiting.await, Err(RemoteError::Refused(_))), "it never went out");
+    assert!(kept.reply().await.is_err());
+}
+
+#[tokio::test]
+async fn small_requests_that_wait_together_go_out_together() {
+    /// Tells the size of each message and waits to be let on.
+    struct Slow(mpsc::UnboundedSender<usize>, Arc<tokio::sync::Semaphore>);
+    #[async_trait]
+    impl Outgoing for Slow {
+        async fn send(&mut self, bytes: Bytes) -> bool {
+            self.0.send(bytes.len()).is_ok() && self.1.acquire().await.map(|permit| permit.forget()).is_ok()
+        }
+    }
+    let ((told, mut sizes), gate) = (mpsc::unbounded_channel(), Arc::new(tokio::sync::Semaphore::new(1)));
+    let (answers, from_server) = mpsc::unbounded_channel();
+    answers.send(Heard::Data(ServerPacket::Version { version: 3, extensions: vec![] }.encode())).unwrap();
+    let outgoing = Slow(told, Arc::clone(&gate));
+    let (session, _) =
+        Session::start(FromServer(from_server), outgoing, Arc::new(TestLine), Timeouts::default())
+            .await
+            .unwrap();
+    assert_eq!(sizes.recv().await, Some(9), "INIT");
+    let mut tickets = vec![session.submit(&stat("a")).await.unwrap()];
+    let one = sizes.recv().await.unwrap();
+    for _ in 0..3 {
+        tickets.push(session.submit(&stat("a")).await.unwrap());
+    }
+    let large = Bytes::from(vec![7; 100_000]);
+    tickets.push(session.submit_write(b"h", 0, vec![large]).await.unwrap());
+    tickets.push(session.submit(&stat("a")).await.unwrap());
+    gate.add_permits(10);
+    let head = 4 + 1 + 4 + 4 + 1 + 8 + 4;
+    for expected in [3 * one + head, 100_000, one] {
+        assert_eq!(sizes.recv().await, Some(expected), "three and a header, the data by itself, the rest");
+    }
 }
