@@ -78,6 +78,7 @@ impl Health {
         within("blocked_until", |lane| Some(lane.blocked_until))?;
         within("opened_at", |lane| lane.opened_at)?;
         within("failing_since", |lane| lane.failing_since)?;
+        within("recovered_at", |lane| lane.recovered_at)?;
         within("suspended_at", |lane| lane.suspended_at)?;
         within("closed_since", |lane| lane.closed_since)?;
         within("closed_ms", |lane| Some(lane.closed_ms))?;
@@ -85,6 +86,7 @@ impl Health {
             blocked_until: 0,
             opened_at: None,
             failing_since: None,
+            recovered_at: None,
             suspended_at: None,
             closed_since: None,
             closed_ms: 0,
