@@ -1,23 +1,19 @@
 //! Ending a transform: its artifacts and its waiting deliveries move in the same fenced transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use outport_core::delivery::{DeliveryEvent, DeliveryState};
-use outport_core::{
-    DeliveryId, EndpointId, Fault, LeaseId, Millis, SubscriptionId, Timing, TransformId, code, retry,
-};
+use outport_core::{DeliveryId, Fault, LeaseId, Millis, Timing, TransformId, code, retry};
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::error::StoreError;
+use crate::fifo;
 use crate::finish_send::as_i64;
 use crate::history::Entry;
 use crate::notices;
 use crate::row::{get, id};
-use crate::send_jobs::{self, NewJob};
+use crate::send_jobs::{NewJob, Ready};
 use crate::sql::{Tx, args, update_rows};
-use crate::{fifo, lanes};
 
 /// A stored output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,12 +87,7 @@ pub async fn succeed(
     // Of those that waited, only a pause of their replay holds one.
     let set = "state = new.column2, artifact_id = new.column3, parked = (new.column2 = 'held')";
     update_rows(&tx, "delivery", set, "delivery.id = new.column1", rows).await?;
-    // Enqueue's lock order: send jobs first, lanes last.
-    send_jobs::add_new(&tx, &freed.jobs).await?;
-    lanes::pull_all(&tx, &freed.wake).await?;
-    for subscription in freed.in_order {
-        fifo::advance(&tx, subscription).await?;
-    }
+    freed.ready.write(&tx).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -105,10 +96,7 @@ pub async fn succeed(
 #[derive(Default)]
 struct Freed {
     states: Vec<(DeliveryId, DeliveryState)>,
-    jobs: Vec<NewJob>,
-    wake: BTreeMap<EndpointId, Millis>,
-    /// Subscriptions that are in order: whose turn it is gets its job by itself.
-    in_order: BTreeSet<SubscriptionId>,
+    ready: Ready,
 }
 
 impl Freed {
@@ -124,15 +112,13 @@ impl Freed {
             }
             freed.states.push((delivery, state));
             if get::<String>(row, "ordering", doing)? == "fifo" {
-                freed.in_order.insert(id(row, "subscription_id", doing)?);
+                freed.ready.add_in_order(id(row, "subscription_id", doing)?);
                 continue;
             }
             let endpoint = id(row, "endpoint_id", doing)?;
             let due = crate::enqueue::first_due(get(row, "now", doing)?, get(row, "priority", doing)?);
-            let lane = freed.wake.entry(endpoint).or_insert(due);
-            *lane = due.min(*lane);
             let remote_name = get(row, "remote_name", doing)?;
-            freed.jobs.push(NewJob { delivery, endpoint, remote_name, due });
+            freed.ready.add(NewJob { delivery, endpoint, remote_name, due });
         }
         Ok(freed)
     }

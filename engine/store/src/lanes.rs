@@ -122,26 +122,38 @@ pub(crate) async fn pull(tx: &Tx, endpoint: EndpointId, due: Millis) -> Result<(
     .map(|_| ())
 }
 
-/// The same for several lanes. They are locked in the order of their ids first: an UPDATE takes its rows in any order, and two
-/// dispatchers would meet in a deadlock.
-pub(crate) async fn pull_all(tx: &Tx, due: &BTreeMap<EndpointId, Millis>) -> Result<(), StoreError> {
-    match due.first_key_value() {
-        None => return Ok(()),
-        Some((endpoint, first)) if due.len() == 1 => return pull(tx, *endpoint, *first).await,
-        Some(_) => {}
+/// Lanes to be woken, each for the earliest of its jobs.
+#[derive(Debug, Default)]
+pub(crate) struct Wake(BTreeMap<EndpointId, Millis>);
+
+impl Wake {
+    /// A job of this lane is due then.
+    pub(crate) fn at(&mut self, endpoint: EndpointId, due: Millis) {
+        let earliest = self.0.entry(endpoint).or_insert(due);
+        *earliest = due.min(*earliest);
     }
-    // On SQLite there is one writer at a time.
-    if tx.dialect() == Dialect::Postgres {
-        let ids = padded(due.keys().map(|endpoint| endpoint.uuid().into()).collect());
-        let ids_list = list(1, ids.len());
-        let sql = format!(
-            "SELECT endpoint_id FROM lane WHERE endpoint_id IN ({ids_list}) ORDER BY endpoint_id {{lock}}"
-        );
-        tx.rows(&sql, ids).await?;
+
+    /// [`pull`] for all of them. Several are locked in the order of their ids first: an UPDATE takes its rows in any order,
+    /// and two dispatchers would meet in a deadlock.
+    pub(crate) async fn pull(&self, tx: &Tx) -> Result<(), StoreError> {
+        match self.0.first_key_value() {
+            None => return Ok(()),
+            Some((endpoint, due)) if self.0.len() == 1 => return pull(tx, *endpoint, *due).await,
+            Some(_) => {}
+        }
+        // On SQLite there is one writer at a time.
+        if tx.dialect() == Dialect::Postgres {
+            let ids = padded(self.0.keys().map(|endpoint| endpoint.uuid().into()).collect());
+            let placeholders = list(1, ids.len());
+            let sql = format!(
+                "SELECT endpoint_id FROM lane WHERE endpoint_id IN ({placeholders}) ORDER BY endpoint_id {{lock}}"
+            );
+            tx.rows(&sql, ids).await?;
+        }
+        let rows = self.0.iter().map(|(endpoint, due)| args![endpoint.uuid(), *due]).collect();
+        let set = "next_due_at = {least}(next_due_at, new.column2)";
+        update_rows(tx, "lane", set, "lane.endpoint_id = new.column1", rows).await.map(|_| ())
     }
-    let rows = due.iter().map(|(endpoint, due)| args![endpoint.uuid(), *due]).collect();
-    let set = "next_due_at = {least}(next_due_at, new.column2)";
-    update_rows(tx, "lane", set, "lane.endpoint_id = new.column1", rows).await.map(|_| ())
 }
 
 /// Repairs lanes that would wake later than their earliest free job. Returns how many were wrong: anything but zero

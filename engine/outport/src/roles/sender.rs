@@ -26,7 +26,8 @@ use crate::engine::Engine;
 const LANES_PER_CLAIM: u32 = 16;
 
 /// How long a claim waits for a quarter of the places to be free. A claim of one costs as much as one of sixteen (10
-/// statements), and under load places fall free one by one: 14 deliveries a claim without this, 22 with it, and a third less CPU on SQLite.
+/// statements), and under load places fall free one by one: 14 deliveries a claim without this, 22 with it, and a third
+/// less CPU on SQLite.
 const REFILL: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// How often idle connections are looked for, and their seats given back.

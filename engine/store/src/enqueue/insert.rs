@@ -1,15 +1,13 @@
 //! The rows of the dispatch transaction, in the lock order that docs/STATES.md states for it: send jobs before lanes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use outport_core::delivery::DeliveryState;
 use outport_core::event::ObjectEvent;
 use outport_core::route::Planned;
 use outport_core::state::FileState;
 use outport_core::timing::millis;
-use outport_core::{
-    DeliveryId, EndpointId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId, SubscriptionId,
-};
+use outport_core::{DeliveryId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId};
 use sea_orm::Value;
 use uuid::Uuid;
 
@@ -17,10 +15,10 @@ use super::{Arrival, Dispatched, Routing, Snapshot, first_due, first_state};
 use crate::error::StoreError;
 use crate::finish_send::as_i64;
 use crate::history::{self, Entry, new_id};
+use crate::notices;
 use crate::routes::SubscriptionRow;
-use crate::send_jobs::{self, NewJob};
+use crate::send_jobs::{NewJob, Ready};
 use crate::sql::{Tx, args, parts, tuples};
-use crate::{fifo, lanes, notices};
 
 /// Rows of one statement.
 const ROWS: usize = 64;
@@ -142,17 +140,13 @@ pub(super) async fn work(
     deliveries(tx, file, &work.deliveries, now).await?;
     let failed: Vec<Entry<'_>> = work.deliveries.iter().filter_map(New::failed).collect();
     notices::announce(tx, &failed).await?;
-    send_jobs::add_new(tx, &work.jobs).await?;
     let detail = serde_json::json!({
         "key": arrival.event.key.as_str(), "deliveries": plan.len(), "transforms": work.transforms.len(),
     });
     let entry =
         Entry { actor: "engine", subject_kind: "file", subject_id: file.uuid(), event: "routed", detail };
     history::add(tx, entry).await?;
-    lanes::pull_all(tx, &work.wake).await?;
-    for subscription in work.in_order {
-        fifo::advance(tx, subscription).await?;
-    }
+    work.ready.write(tx).await?;
     Ok(Dispatched::Routed { file, deliveries: plan.len(), transforms: work.transforms.len() })
 }
 
@@ -162,10 +156,7 @@ struct Work<'a> {
     /// Five subscribers of one spec cost one transform.
     transforms: BTreeMap<SpecId, Uuid>,
     deliveries: Vec<New<'a>>,
-    jobs: Vec<NewJob>,
-    wake: BTreeMap<EndpointId, Millis>,
-    /// Subscriptions that are in order: whose turn it is gets its job by itself.
-    in_order: BTreeSet<SubscriptionId>,
+    ready: Ready,
 }
 
 /// A delivery to write.
@@ -188,14 +179,12 @@ impl<'a> Work<'a> {
                     new.transform = Some(*work.transforms.entry(*spec).or_insert_with(Uuid::now_v7));
                 }
                 (Planned::Delivery(_), None) if subscription.fifo => {
-                    work.in_order.insert(subscription.id);
+                    work.ready.add_in_order(subscription.id);
                 }
                 (Planned::Delivery(planned), None) => {
                     let (endpoint, due) = (subscription.endpoint_id, first_due(now, subscription.priority));
                     let remote_name = planned.remote_name.as_str().to_owned();
-                    work.jobs.push(NewJob { delivery: id, endpoint, remote_name, due });
-                    let lane = work.wake.entry(endpoint).or_insert(due);
-                    *lane = due.min(*lane);
+                    work.ready.add(NewJob { delivery: id, endpoint, remote_name, due });
                 }
             }
             work.deliveries.push(new);

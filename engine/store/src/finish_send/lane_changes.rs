@@ -10,7 +10,7 @@ use super::judge::signal;
 use super::{Ending, Settled};
 use crate::error::StoreError;
 use crate::history::{self, Entry};
-use crate::lanes;
+use crate::lanes::{self, Wake};
 use crate::notices;
 use crate::sql::Tx;
 
@@ -83,16 +83,13 @@ impl LaneChanges {
                 note_news(tx, *endpoint, lane, timing).await?;
             }
         }
-        let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
-        for (endpoint, due) in settled.iter().filter_map(|s| Some((s.report.endpoint_id, s.verdict.due_at?)))
-        {
-            let earliest = wake.entry(endpoint).or_insert(due);
-            *earliest = due.min(*earliest);
+        let mut wake = Wake::default();
+        for settled in settled {
+            if let Some(due) = settled.verdict.due_at {
+                wake.at(settled.report.endpoint_id, due);
+            }
         }
-        for (endpoint, due) in wake {
-            lanes::pull(tx, endpoint, due).await?;
-        }
-        Ok(())
+        wake.pull(tx).await
     }
 }
 

@@ -1,18 +1,17 @@
 //! After an operator's act: what the replay has not sent yet is held, released or cancelled, some in each transaction.
 
-use std::collections::BTreeMap;
-
 use outport_core::replay::Pace;
-use outport_core::{DeliveryId, EndpointId, Fault, Millis, ReplayId, code};
+use outport_core::{DeliveryId, Fault, ReplayId, code};
 use sea_orm::Value;
 use uuid::Uuid;
 
 use super::conditions::Arguments;
 use super::write::{HISTORY, insert};
 use crate::error::StoreError;
+use crate::lanes::Wake;
 use crate::row::get;
 use crate::sql::{Tx, args};
-use crate::{fifo, lanes, send_jobs};
+use crate::{fifo, send_jobs};
 
 /// Deliveries of one transaction.
 const SOME: i64 = 500;
@@ -105,14 +104,14 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
         )
         .await?;
     let (mut ids, mut jobs) = (Vec::new(), Vec::new());
-    let mut wake: BTreeMap<EndpointId, Millis> = BTreeMap::new();
+    let mut wake = Wake::default();
     for (row, n) in rows.iter().zip(0..) {
-        let (id, endpoint) = (get(row, "id", doing)?, crate::row::id(row, "endpoint_id", doing)?);
+        let id = get(row, "id", doing)?;
         // Released ones keep to the rate, too.
         let due = pace.due(n);
         ids.push(id);
         jobs.push((DeliveryId::from_uuid(id), due));
-        wake.entry(endpoint).or_insert(due);
+        wake.at(crate::row::id(row, "endpoint_id", doing)?, due);
     }
     let back =
         "SET state = CASE WHEN attempts > 0 THEN 'retrying' ELSE 'queued' END, parked = FALSE WHERE id IN";
@@ -123,7 +122,7 @@ async fn release(tx: &Tx, replay: ReplayId, pace: Pace) -> Result<usize, StoreEr
         let next = pace.due(u32::try_from(ids.len()).unwrap_or(u32::MAX));
         tx.exec("UPDATE replay SET next_due_at = $2 WHERE id = $1", args![replay.uuid(), next]).await?;
     }
-    lanes::pull_all(tx, &wake).await?;
+    wake.pull(tx).await?;
     Ok(ids.len())
 }
 

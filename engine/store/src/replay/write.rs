@@ -13,8 +13,9 @@ use uuid::Uuid;
 use super::batch::{Again, Draft, Item, Note, Outcome, Written};
 use super::copies;
 use crate::error::StoreError;
+use crate::lanes::{self, Wake};
+use crate::send_jobs;
 use crate::sql::{Tx, args, parts, tuples};
-use crate::{lanes, send_jobs};
 
 /// Rows of one statement: SQLite takes 32,766 arguments.
 const ROWS: usize = 256;
@@ -34,15 +35,14 @@ struct Rows {
     history: Vec<Vec<Value>>,
     copies: Vec<(Again, Millis)>,
     jobs: Vec<(DeliveryId, Millis)>,
-    wake: BTreeMap<EndpointId, Millis>,
+    wake: Wake,
 }
 
 impl Rows {
     /// It is sent when it is due.
     fn queue(&mut self, delivery: Uuid, endpoint: EndpointId, due: Millis) {
         self.jobs.push((DeliveryId::from_uuid(delivery), due));
-        let lane = self.wake.entry(endpoint).or_insert(due);
-        *lane = due.min(*lane);
+        self.wake.at(endpoint, due);
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn write(
     copies::insert(tx, replay, &rows.copies, &closed, now).await?;
     send_jobs::add_all(tx, &rows.jobs).await?;
     insert(tx, HISTORY, &rows.history).await?;
-    lanes::pull_all(tx, &rows.wake).await?;
+    rows.wake.pull(tx).await?;
     Ok(written)
 }
 
