@@ -105,6 +105,7 @@ fn target(revision: &str) -> Target {
         auth: vec![],
         host_key_pins: vec![],
         timeouts: Timeouts::default(),
+        second_channel: false,
     }
 }
 

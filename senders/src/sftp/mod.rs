@@ -11,6 +11,7 @@ mod file;
 mod keys;
 mod login;
 mod peer;
+mod second_channel;
 mod session;
 mod trust;
 pub mod wire;

@@ -151,6 +151,9 @@ struct SendArgs {
     /// SHA-256 fingerprint of the server's host key; may be given several times
     #[arg(long = "host-key", value_name = "SHA256:...")]
     host_keys: Vec<String>,
+    /// Use a second SFTP channel for large files: faster to a server that is far away
+    #[arg(long)]
+    second_channel: bool,
 }
 
 #[derive(Debug, Args, Clone, Copy)]
