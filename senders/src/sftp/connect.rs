@@ -263,6 +263,10 @@ fn channel_fault(target: &Target, peer: &Peer, error: &russh::Error) -> Fault {
         russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage) => {
             (&code::ENDPOINT_BUSY, "the server is short of resources".to_owned())
         }
+        // OpenSSH's word for more sessions than MaxSessions.
+        russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => {
+            (&code::ENDPOINT_BUSY, "the server opens no session for us now".to_owned())
+        }
         error => peer.end().unwrap_or_else(|| (error_code(error), cause(error))),
     };
     Fault::new(code, format!("could not start SFTP on {}: {cause}", target.place()))
