@@ -1,7 +1,8 @@
 //! A local file as the source of a push.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -30,8 +31,9 @@ impl LocalFile {
         let path = path.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
             let file = File::open(&path).map_err(|e| io_fault("open", &path, &e))?;
-            let size_bytes = file.metadata().map_err(|e| io_fault("read", &path, &e))?.len();
-            let mut reading = Reading { path, file };
+            let meta = file.metadata().map_err(|e| io_fault("read", &path, &e))?;
+            let size_bytes = meta.len();
+            let mut reading = Reading { path, file, version: version(&meta), read_bytes: 0 };
             // Most files are small: one that is a single piece needs no thread that waits for it to be taken.
             let first = reading.piece(size_bytes);
             Ok::<_, Fault>((reading, first, size_bytes))
@@ -54,6 +56,15 @@ impl LocalFile {
 struct Reading {
     path: PathBuf,
     file: File,
+    version: Version,
+    read_bytes: u64,
+}
+
+/// Size and time of the last change of the content: half of one version and half of another is no file that anybody wrote.
+type Version = (u64, i64, i64);
+
+fn version(meta: &Metadata) -> Version {
+    (meta.len(), meta.mtime(), meta.mtime_nsec())
 }
 
 impl Reading {
@@ -63,8 +74,23 @@ impl Reading {
         let room = usize::try_from(size_bytes).unwrap_or(PIECE_BYTES).saturating_add(1).min(PIECE_BYTES);
         let mut piece = Vec::with_capacity(room);
         let read = (&mut self.file).take(room as u64).read_to_end(&mut piece);
-        read.map_err(|e| io_fault("read", &self.path, &e))?;
+        let read = read.map_err(|e| io_fault("read", &self.path, &e))?;
+        self.read_bytes += read as u64;
+        if read < room || self.read_bytes > size_bytes {
+            self.is_unchanged()?;
+        }
         Ok(piece.into())
+    }
+
+    /// Asked at the end, or behind where it was: nobody has written to the file since it was opened.
+    fn is_unchanged(&self) -> Result<(), Fault> {
+        let meta = self.file.metadata().map_err(|e| io_fault("read", &self.path, &e))?;
+        if version(&meta) == self.version {
+            return Ok(());
+        }
+        let message = format!("{} was changed while it was sent; nothing was renamed", self.path.display());
+        Err(Fault::new(&code::IO_FAILED, message)
+            .with_hint("send it again when nobody writes to it any more"))
     }
 
     fn rest(mut self, size_bytes: u64, to: &mpsc::Sender<Result<Bytes, Fault>>) {
@@ -114,16 +140,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_grew_or_shrank_shows() {
+    async fn a_file_that_is_changed_while_it_is_read_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        std::fs::write(&path, vec![1; 4 * PIECE_BYTES]).unwrap();
-        let mut file = LocalFile::open(&path, ProgressBar::hidden()).await.unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(PIECE_BYTES as u64).unwrap();
-        let mut read = 0;
-        while let Some(piece) = file.next().await.unwrap() {
-            read += piece.len();
+        let changes: [fn(&File); 3] = [
+            |file| file.set_len(PIECE_BYTES as u64).unwrap(),
+            |file| file.set_len(9 * PIECE_BYTES as u64).unwrap(),
+            |file| file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap(),
+        ];
+        for change in changes {
+            std::fs::write(&path, vec![1; 8 * PIECE_BYTES]).unwrap();
+            let mut source = LocalFile::open(&path, ProgressBar::hidden()).await.unwrap();
+            change(&File::options().write(true).open(&path).unwrap());
+            let fault = loop {
+                match source.next().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("it ended as if nothing had happened"),
+                    Err(fault) => break fault,
+                }
+            };
+            assert_eq!(fault.code, &code::IO_FAILED, "{fault}");
         }
-        assert!(read < 4 * PIECE_BYTES && file.size_bytes() == 4 * PIECE_BYTES as u64, "{read}");
     }
 }
