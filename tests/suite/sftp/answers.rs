@@ -17,7 +17,7 @@ use outport_tests::servers::paramiko::{Login, Paramiko};
 use outport_tests::site::FolderWatch;
 use tokio::task::JoinSet;
 
-use super::{Server, by_password, connect, content, delivered, names, send, upload};
+use super::{Server, by_password, connect, content, delivered, names, send, temp, upload};
 
 /// Which fault code each status becomes, as docs/ERRORS.md tells operators.
 fn documented() -> BTreeMap<u32, String> {
@@ -129,7 +129,7 @@ async fn until_delivered(target: &Target, name: &str) -> (Outcome, Option<outpor
             let intent: Earlier = notes.0.lock().unwrap().clone().unwrap();
             two.earlier = Some(intent);
         }
-        _ => two.stale_temps = vec![one.temp_path],
+        _ => two.stale_temps = vec![temp(name, 1)],
     }
     let remote = connect(target).await;
     let second = delivered(push(&*remote, &two, &mut BytesSource::new(content), &Notes::default()).await);

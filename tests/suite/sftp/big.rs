@@ -87,12 +87,12 @@ fn sent(rekey_limit: &str, size_bytes: u64) -> (usize, f64) {
 fn gibibytes_arrive_while_keys_change() {
     need!(set::full());
     need!(room(5 * GIB));
-    let (_, small) = sent("none", 256 * MIB);
+    let (_, small) = sent("default", 256 * MIB);
     // The server wants new keys every 32 MiB.
     let (changes, large) = sent("32M", 4 * GIB);
     assert!(changes >= 100, "{changes}");
     // We want them every GiB (RFC 4253 section 9).
-    let (changes, _) = sent("none", 2 * GIB + GIB / 2);
+    let (changes, _) = sent("default", 2 * GIB + GIB / 2);
     assert!(changes >= 3, "{changes}");
     assert!(large < small + 8.0, "{small} MiB for 256 MiB, {large} MiB for 4 GiB");
 }

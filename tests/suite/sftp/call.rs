@@ -187,7 +187,8 @@ fn while_it_is_sent(server: &OpenSsh, change: impl FnOnce(&Path)) -> Finished {
 fn a_file_that_changes_while_it_is_sent_gets_no_final_name() {
     let server = need!(OpenSsh::start(Config::default()));
     let open = |file: &Path| std::fs::File::options().write(true).open(file).unwrap();
-    let changes: [(&str, fn(&std::fs::File)); 3] = [
+    type Change = fn(&std::fs::File);
+    let changes: [(&str, Change); 3] = [
         ("shrinks", |file| file.set_len(100_000).unwrap()),
         ("grows", |file| file.set_len(50 * 1024 * 1024).unwrap()),
         ("changes", |file| {

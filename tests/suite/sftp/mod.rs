@@ -93,8 +93,13 @@ async fn connect(target: &Target) -> Arc<dyn Remote> {
 
 /// An upload of `name` (with folder, if any), under the temporary name of attempt `attempt`.
 fn upload(name: &str, attempt: u32) -> Upload {
+    Upload::new(name, temp(name, attempt))
+}
+
+/// The temporary name of that attempt.
+fn temp(name: &str, attempt: u32) -> String {
     let (folder, file) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
-    Upload::new(name, format!("{folder}.{file}.{attempt}.part"))
+    format!("{folder}.{file}.{attempt}.part")
 }
 
 /// One attempt to send these bytes.

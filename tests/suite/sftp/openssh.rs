@@ -11,7 +11,7 @@ use outport_tests::need;
 use outport_tests::servers::openssh::{Config, OpenSsh};
 use outport_tests::servers::tmpfs::SmallDisk;
 use outport_tests::set;
-use outport_tests::site::{FolderWatch, Whole};
+use outport_tests::site::{FolderWatch, Partner, Site, Whole};
 
 use super::source::Generated;
 use super::{NoFence, Server, by_key, connect, content, delivered, names, push, send, upload};
@@ -185,12 +185,40 @@ async fn without_posix_rename_the_old_file_goes_first() {
     watch.finish().unwrap();
 }
 
+/// A server that has room for one connection that has not logged in yet, and a connection that takes it.
+fn crowded() -> anyhow::Result<(OpenSsh, TcpStream)> {
+    let server = OpenSsh::start(with_lines(&["MaxStartups 1", "LoginGraceTime 600"]))?;
+    let waiting = TcpStream::connect(server.address())?;
+    // Its banner: the server has taken it, and counts it.
+    std::io::Read::read_exact(&mut &waiting, &mut [0; 4])?;
+    Ok((server, waiting))
+}
+
+#[test]
+fn a_busy_server_is_asked_again_and_not_blamed() {
+    let site = need!(Site::on_sqlite());
+    let (server, waiting) = need!(crowded());
+    let watch = FolderWatch::start(server.folder(), [("a", &b"content"[..])]);
+    site.apply(&[Partner::at("acme", &server)]).unwrap();
+    let mut up = site.up().unwrap();
+    site.put("a", "content").unwrap();
+    let delivery =
+        site.wait_for_delivery("a", "acme/sftp", 600, |d| d["attempts"].as_i64() >= Some(3)).unwrap();
+    assert_eq!(delivery["fault_code"], "endpoint.busy", "{delivery:#}");
+    assert_eq!(delivery["charged"], 0, "{delivery:#}");
+    let endpoint = site.json(["endpoint", "show", "acme/sftp"]).unwrap();
+    assert_eq!(endpoint["strikes"], 0, "{endpoint:#}");
+    assert!(endpoint["blocked_reason"].is_null(), "{endpoint:#}");
+    drop(waiting);
+    site.wait_for_state("a", "acme/sftp", "delivered", 1800).unwrap();
+    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    watch.finish().unwrap();
+    site.assert_invariants().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_room_for_another_connection_is_busy() {
-    let server = need!(OpenSsh::start(with_lines(&["MaxStartups 1", "LoginGraceTime 60"])));
-    let waiting = TcpStream::connect(server.address()).unwrap();
-    // Its banner: the server has taken it, and counts it.
-    std::io::Read::read_exact(&mut &waiting, &mut [0; 4]).unwrap();
+    let (server, waiting) = need!(crowded());
     let failed = refused(&server.target()).await;
     assert_eq!((failed.fault.code.name, failed.stage), ("endpoint.busy", Stage::Connecting), "{failed}");
     drop(waiting);

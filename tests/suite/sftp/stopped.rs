@@ -14,7 +14,7 @@ use outport_tests::set::{self, Set};
 use outport_tests::site::FolderWatch;
 
 use super::source::Halting;
-use super::{NoFence, Server, connect, content, delivered, names, push, send, upload};
+use super::{NoFence, Server, connect, content, delivered, names, push, send, temp, upload};
 
 /// More than may be unanswered at a time: the sender has to wait for the server.
 const SIZE: usize = 12 * 1024 * 1024;
@@ -37,7 +37,7 @@ async fn harmed_half_way(
 /// The second attempt, over a connection of its own, knowing of the first.
 async fn again(server: &impl Server, content: &[u8]) {
     let mut second = upload("a", 2);
-    second.stale_temps = vec![upload("a", 1).temp_path];
+    second.stale_temps = vec![temp("a", 1)];
     delivered(send(&*connect(&server.target()).await, &second, content).await);
 }
 
@@ -55,7 +55,7 @@ async fn killed(server: &impl Server, kill: impl FnOnce()) {
     assert_eq!(fault.code, &code::ENDPOINT_RESET, "{fault}");
     assert!(took < at_once(), "{took:?}");
     assert!(!remote.alive());
-    assert_eq!(names(server.folder()), [upload("a", 1).temp_path], "what is left is known");
+    assert_eq!(names(server.folder()), [temp("a", 1)], "what is left is known");
     again(server, &content).await;
     watch.finish().unwrap();
 }
