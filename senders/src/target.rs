@@ -78,7 +78,8 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let s = Duration::from_secs;
-        Self { connect: s(15), login: s(30), progress: s(60), request: s(300), keepalive: s(15) }
+        // A server that stands still is to be given up within a minute: the look at the clock comes up to an eighth late.
+        Self { connect: s(15), login: s(30), progress: s(50), request: s(300), keepalive: s(15) }
     }
 }
 

@@ -22,6 +22,10 @@ missing_packages() {
     command -v ssh-keygen >/dev/null && command -v ssh-keyscan >/dev/null && command -v sftp >/dev/null ||
         missing+=(openssh-client)
     postgres_programs >/dev/null || missing+=(postgresql)
+    [ -x /usr/sbin/proftpd ] || missing+=(proftpd-core)
+    [ -e /usr/lib/proftpd/mod_sftp.so ] || missing+=(proftpd-mod-crypto)
+    # Debian's Python: one of another place in PATH has other modules.
+    /usr/bin/python3 -c 'import paramiko' 2>/dev/null || missing+=(python3-paramiko)
     command -v setpriv >/dev/null || missing+=(util-linux)
     ! is_root || { command -v useradd && command -v chpasswd; } >/dev/null || missing+=(passwd)
     echo "${missing[@]}"
@@ -49,15 +53,21 @@ install_packages() {
     apt_install "$@" || { apt-get update -qq && apt_install "$@"; } ||
         { say "apt could not install: $*"; exit 1; }
     allow_services
-    if [[ " $* " == *' openssh-server '* ]] && command -v systemctl >/dev/null; then
-        say "keeping the new ssh service from starting at the next boot (systemctl disable)"
-        systemctl --quiet disable ssh.service ssh.socket 2>/dev/null || true
-    fi
+    [[ " $* " != *' openssh-server '* ]] || not_at_boot ssh.service ssh.socket
+    [[ " $* " != *' proftpd-core '* ]] || not_at_boot proftpd.service
+}
+
+# not_at_boot UNIT...: a package that was installed for the tests alone serves nobody later either.
+not_at_boot() {
+    command -v systemctl >/dev/null || return 0
+    say "keeping $* from starting at the next boot (systemctl disable)"
+    systemctl --quiet disable "$@" 2>/dev/null || true
 }
 
 apt_install() {
+    # --no-remove: ProFTPD conflicts with other FTP servers, and one that somebody uses must not go for it.
     DEBIAN_FRONTEND=noninteractive timeout 900 \
-        apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" </dev/null
+        apt-get install -qq -y --no-install-recommends --no-remove -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
 forbid_services() {

@@ -17,7 +17,7 @@ use crate::invariants;
 use crate::process::{Finished, Outport};
 use crate::servers::postgres::Database;
 use crate::set::{Set, set};
-pub use folder_watch::{FolderWatch, is_temp_name};
+pub use folder_watch::{FolderWatch, Whole, is_temp_name};
 pub use health::get;
 pub use partners::{BUCKET, Login, Partner, definitions};
 pub use running::Up;

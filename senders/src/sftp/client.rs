@@ -295,7 +295,8 @@ impl Remote for SftpRemote {
             .await
             .map_err(RemoteError::into_fault)?;
         match status.code {
-            Status::OK | Status::NO_SUCH_FILE => Ok(()),
+            // NO_SUCH_PATH of later drafts says the same.
+            Status::OK | Status::NO_SUCH_FILE | 10 => Ok(()),
             _ => Err(self.connection.refusal(Operation::Remove, path, &status).await),
         }
     }

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::SftpRemote;
+use super::first_words::FirstWords;
 use super::login::{Method, log_in};
 use super::peer::{Peer, Watcher, cause, error_code, io_code};
 use super::second_channel::SecondChannel;
@@ -98,10 +99,17 @@ async fn reach(target: &Target) -> Result<(Handle<Watcher>, Arc<Peer>), Fault> {
         let peer = Peer::new(target.place(), plug);
         let watcher = Watcher { peer: Arc::clone(&peer), pins: target.host_key_pins.clone() };
         let config = Arc::new(config(target, &passed_over));
-        let agreed = timeout(target.timeouts.login, client::connect_stream(config, stream, watcher))
-            .await
-            .map_err(|_| too_slow(target, "agree on keys with", target.timeouts.login))?;
-        match agreed {
+        let (stream, words) = FirstWords::of(stream);
+        let agreed = timeout(target.timeouts.login, client::connect_stream(config, stream, watcher)).await;
+        if !matches!(agreed, Ok(Ok(_)))
+            && let Some((code, cause)) = words.verdict()
+        {
+            return Err(Fault::new(
+                code,
+                format!("could not agree on keys with {}: {cause}", target.place()),
+            ));
+        }
+        match agreed.map_err(|_| too_slow(target, "agree on keys with", target.timeouts.login))? {
             Ok(ssh) => return Ok((ssh, peer)),
             Err(russh::Error::UnknownKey) => {
                 let Some((fingerprint, algorithm)) = peer.host_key() else {
@@ -257,6 +265,10 @@ fn channel_fault(target: &Target, peer: &Peer, error: &russh::Error) -> Fault {
         }
         russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage) => {
             (&code::ENDPOINT_BUSY, "the server is short of resources".to_owned())
+        }
+        // OpenSSH's word for more sessions than MaxSessions.
+        russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => {
+            (&code::ENDPOINT_BUSY, "the server opens no session for us now".to_owned())
         }
         error => peer.end().unwrap_or_else(|| (error_code(error), cause(error))),
     };

@@ -28,7 +28,7 @@ pub(super) fn parse(place: &str, pem: &Secret, passphrase: Option<&Secret>) -> R
     let text = Secret::new(text.replace("\r\n", "\n"));
     let key = decode_secret_key(text.expose(), passphrase.map(Secret::expose)).map_err(|error| match (error, passphrase) {
         (KeyError::KeyIsEncrypted, None) => {
-            refuse("it is encrypted and the endpoint has no passphrase", Some("add the reference to the passphrase to the endpoint"))
+            refuse("it is encrypted and the endpoint has no passphrase", Some("give the endpoint's passphrase too; by hand: --passphrase-from"))
         }
         (_, Some(_)) => refuse("the passphrase is wrong or the format is not known", None),
         (_, None) => refuse(
@@ -40,7 +40,7 @@ pub(super) fn parse(place: &str, pem: &Secret, passphrase: Option<&Secret>) -> R
     if key.is_encrypted() {
         return Err(refuse(
             "it is encrypted and the endpoint has no passphrase",
-            Some("add the reference to the passphrase to the endpoint"),
+            Some("give the endpoint's passphrase too; by hand: --passphrase-from"),
         ));
     }
     Ok(key)

@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod diagnose;
 mod file;
+mod first_words;
 mod keys;
 mod login;
 mod peer;

@@ -6,7 +6,7 @@ use outport_core::code;
 use outport_send::{Auth, HostKeyPin, Secret, Stage, Timeouts};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, EcdsaCurve, PrivateKey, key::safe_rng};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::{PASSWORD, Site, connect, password, refused, target};
@@ -167,17 +167,39 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn what_is_no_ssh_server_is_a_fault_of_the_endpoint() {
-    for words in [&b""[..], b"220 FTP ready\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", &[0xff; 70_000]] {
+async fn what_is_no_ssh_server_is_told_by_its_first_words() {
+    let endless = "welcome\r\n".repeat(20_000);
+    for (words, hangs_up, expected, quoted) in [
+        ("", true, &code::ENDPOINT_RESET, ""),
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", true, &code::SFTP_PROTOCOL, "HTTP/1.1 400 Bad Request"),
+        ("220 FTP ready\r\n", false, &code::SFTP_PROTOCOL, "220 FTP ready"),
+        ("SSH-1.5-old\r\n", false, &code::SFTP_PROTOCOL, "SSH-1.5-old"),
+        (&endless, false, &code::SFTP_PROTOCOL, "welcome"),
+        ("Exceeded MaxStartups\r\n", true, &code::ENDPOINT_BUSY, "Exceeded MaxStartups"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let mut target = target(listener.local_addr().unwrap().port(), vec![password(PASSWORD)]);
+        target.timeouts.login = Duration::from_millis(500);
+        let words = words.to_owned();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut reading, mut writing) = stream.split();
+            // So that what is unread does not turn the goodbye into a reset, which nobody could tell from a crash.
+            reading.read_exact(&mut [0; 8]).await.unwrap();
             // The client may hang up before it has read all of it.
-            drop(stream.write_all(words).await);
+            drop(writing.write_all(words.as_bytes()).await);
+            if !hangs_up {
+                drop(reading.read_to_end(&mut Vec::new()).await);
+            }
         });
-        let failed = refused(connect(&target(port, vec![password(PASSWORD)])).await);
-        assert_eq!(failed.fault.class(), outport_core::Class::Endpoint, "{}", failed.fault);
+        let failed = refused(connect(&target).await);
+        assert_eq!(
+            (failed.fault.code.name, failed.stage),
+            (expected.name, Stage::Connecting),
+            "{}",
+            failed.fault
+        );
+        assert!(failed.fault.message.contains(quoted), "{}", failed.fault);
         assert!(failed.fault.message.contains("acme/sftp"), "{}", failed.fault);
         server.await.unwrap();
     }

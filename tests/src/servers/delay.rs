@@ -1,4 +1,4 @@
-//! A long way to a server on this machine: a proxy on loopback that passes every byte on later.
+//! A long way to a server on this machine: a proxy on loopback that passes every byte on later, or for a while none.
 //!
 //! It stands for a distance, not for a line: there is no loss, no congestion and no limit to how much a second. What shows
 //! is how often a client waits for an answer, and how much it keeps under way.
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 /// Bytes on the way at a time, in each direction of a connection: far more than SSH's windows let out, and an end to what
@@ -24,6 +24,7 @@ const READ: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Delay {
     address: SocketAddr,
+    stalled: watch::Sender<bool>,
     /// Its own, so that a program that blocks does not block it.
     runtime: Option<Runtime>,
 }
@@ -42,13 +43,24 @@ impl Delay {
             let _inside = runtime.enter();
             TcpListener::from_std(listener)?
         };
+        let (stalled, line) = watch::channel(false);
         runtime.spawn(async move {
             // An error of one connection is that client's to tell.
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, server, round_trip));
+                tokio::spawn(pass(client, server, round_trip, line.clone()));
             }
         });
-        Ok(Self { address, runtime: Some(runtime) })
+        Ok(Self { address, stalled, runtime: Some(runtime) })
+    }
+
+    /// Passes nothing on any more, as a line that is down: nobody is told, connections stay.
+    pub fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    /// Passes on what has waited, and what comes.
+    pub fn go_on(&self) {
+        self.stalled.send_replace(false);
     }
 
     /// Where clients connect to.
@@ -66,7 +78,12 @@ impl Drop for Delay {
     }
 }
 
-async fn pass(client: TcpStream, server: SocketAddr, round_trip: Duration) -> std::io::Result<()> {
+async fn pass(
+    client: TcpStream,
+    server: SocketAddr,
+    round_trip: Duration,
+    line: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     // The kernel has answered the client's SYN at once; over a distance that takes a round trip.
     tokio::time::sleep(round_trip).await;
     let server = TcpStream::connect(server).await?;
@@ -75,14 +92,22 @@ async fn pass(client: TcpStream, server: SocketAddr, round_trip: Duration) -> st
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let one_way = round_trip / 2;
-    let (up, down) = tokio::join!(way(from_client, to_server, one_way), way(from_server, to_client, one_way));
+    let (up, down) = tokio::join!(
+        way(from_client, to_server, one_way, line.clone()),
+        way(from_server, to_client, one_way, line)
+    );
     up.and(down)
 }
 
 /// What is under way in one direction, and when it arrives.
 type Under = (Instant, Vec<u8>, OwnedSemaphorePermit);
 
-async fn way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, one_way: Duration) -> std::io::Result<()> {
+async fn way(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    one_way: Duration,
+    mut line: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let room = Arc::new(Semaphore::new(ON_THE_WAY));
     let (depart, mut arrive) = mpsc::unbounded_channel::<Under>();
     let reading = async move {
@@ -104,6 +129,8 @@ async fn way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, one_way: Duration)
     let writing = async move {
         while let Some((due, bytes, _room)) = arrive.recv().await {
             tokio::time::sleep_until(due).await;
+            // An error: the proxy itself is gone.
+            line.wait_for(|stalled| !stalled).await.map_err(std::io::Error::other)?;
             to.write_all(&bytes).await?;
         }
         to.shutdown().await
@@ -147,5 +174,21 @@ mod tests {
         assert!(received == sent);
         writing.join().unwrap();
         echo.join().unwrap();
+    }
+    #[test]
+    fn a_stalled_line_passes_nothing_until_it_goes_on() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let delay = Delay::before(server.local_addr().unwrap(), Duration::ZERO).unwrap();
+        let mut client = TcpStream::connect(delay.address()).unwrap();
+        let (mut other, _) = server.accept().unwrap();
+        delay.stall();
+        client.write_all(b"later").unwrap();
+        other.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(other.read(&mut [0; 5]).is_err());
+        other.set_read_timeout(None).unwrap();
+        delay.go_on();
+        let mut received = [0; 5];
+        other.read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"later");
     }
 }

@@ -2,16 +2,24 @@
 
 pub mod delay;
 pub mod openssh;
+pub mod paramiko;
 pub mod postgres;
+pub mod proftpd;
 pub mod proxy;
 mod ssh_keys;
 pub mod tmpfs;
 pub mod webhook;
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
+
+use crate::child::kill_other;
+
+/// Another process may take the port between our choosing it and the server's binding it.
+const PORT_TRIES: u32 = 10;
 
 /// Runs a small program to its end and returns what it printed on standard output.
 fn output_of(command: &mut Command) -> anyhow::Result<String> {
@@ -41,4 +49,14 @@ fn missing(what: &str) -> anyhow::Error {
     anyhow::anyhow!(
         "{what} is missing; hint: start the tests with tests/run [NAME], which brings what they need"
     )
+}
+
+/// A port that nobody listens on. The kernel does not give it out again at once.
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not find a free port")?;
+    Ok(listener.local_addr().context("could not find a free port")?.port())
+}
+
+fn kill_all(processes: &[u32]) -> anyhow::Result<()> {
+    processes.iter().map(|&process| kill_other(process)).fold(Ok(()), Result::and)
 }

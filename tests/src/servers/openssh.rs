@@ -3,7 +3,7 @@
 mod login;
 mod settings;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::ssh_keys::{KeyPair, Kind};
-use super::{missing, open_folder};
-use crate::child::{Child, Stream, kill_other, signal_other};
+use super::{PORT_TRIES, free_port, kill_all, missing, open_folder};
+use crate::child::{Child, Stream, signal_other};
 use crate::process_tree::descendants;
 use crate::set::{Set, Skip, set};
 pub use login::Login;
@@ -23,8 +23,6 @@ pub use login::Login;
 const SSHD: &str = "/usr/sbin/sshd";
 /// Starting takes some 20 ms; a busy machine may take longer.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Another process may take the port between our choosing it and sshd's binding it.
-const PORT_TRIES: u32 = 10;
 
 /// How the server is to be. [`Default`]: logins by key only, no chroot, sessions start in [`OpenSsh::folder`].
 #[derive(Debug, Clone, Default)]
@@ -40,6 +38,10 @@ pub struct Config {
     pub folder: Option<PathBuf>,
     /// Lets the user start programs too, as servers with a shell do. SFTP starts in the same folder, programs in the home.
     pub shell: bool,
+    /// Options of sftp-server(8): `-R` (only reading), `-P stat,lstat` (these are refused).
+    pub sftp_options: &'static str,
+    /// Lets users in and has no SFTP for them.
+    pub without_sftp: bool,
     /// Further lines of sshd_config(5). They win over the harness's own, except `Port`, `ListenAddress`, `HostKey`.
     pub lines: Vec<String>,
 }
@@ -293,14 +295,4 @@ fn key_pairs(folder: &Path, name: &str, rsa: bool) -> anyhow::Result<Vec<KeyPair
         pairs.push(KeyPair::make(folder, &format!("{name}_rsa"), Kind::Rsa)?);
     }
     Ok(pairs)
-}
-
-/// A port that nobody listens on. The kernel does not give it out again at once.
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not find a free port")?;
-    Ok(listener.local_addr().context("could not find a free port")?.port())
-}
-
-fn kill_all(processes: &[u32]) -> anyhow::Result<()> {
-    processes.iter().map(|&process| kill_other(process)).fold(Ok(()), Result::and)
 }

@@ -124,7 +124,10 @@ fn names(url: &SftpUrl, files: &[PathBuf]) -> Result<Vec<RemoteName>, Fault> {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .ok_or_else(|| usage(format!("the name of {} is not text", file.display())))?;
-            let name = RemoteName::new(url.path_for(name)).map_err(Fault::from)?;
+            let name = RemoteName::new(url.path_for(name)).map_err(|error| {
+                Fault::from(error)
+                    .with_hint("rename the file, or give its remote name in the URL: sftp://USER@HOST/NAME")
+            })?;
             if !seen.insert(name.as_str().to_owned()) {
                 return Err(usage(format!("two files would be sent as {:?}", name.as_str())));
             }

@@ -15,7 +15,7 @@ pub struct Login {
     /// The user's password; `None` when not root.
     pub password: Option<String>,
     /// A folder that belongs to root up to `/`, for chroots; `None` when not root.
-    pub(super) home: Option<PathBuf>,
+    pub(in crate::servers) home: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Login {
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    pub(super) fn from_environment() -> anyhow::Result<Self> {
+    pub(in crate::servers) fn from_environment() -> anyhow::Result<Self> {
         let user = std::env::var("OUTPORT_TEST_SSH_USER");
         if rustix::process::geteuid().is_root() {
             let user = user.map_err(|_| missing("the test user (OUTPORT_TEST_SSH_USER)"))?;
@@ -43,7 +43,7 @@ impl Login {
     }
 
     /// Makes `path` the user's own; nothing to do when the user is the one who runs the tests.
-    pub(super) fn give(&self, path: &Path) -> anyhow::Result<()> {
+    pub(in crate::servers) fn give(&self, path: &Path) -> anyhow::Result<()> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }

@@ -40,11 +40,14 @@ fn text(server: &OpenSsh, keys: &Path) -> anyhow::Result<String> {
          KbdInteractiveAuthentication no\n\
          AllowUsers {}\n\
          DisableForwarding yes\n\
-         MaxStartups 200:30:400\n\
          MaxSessions 100\n",
         keys.display(),
         server.login.user,
     )?;
+    // Of this one sshd takes the last value.
+    if !server.config.lines.iter().any(|line| line.starts_with("MaxStartups")) {
+        text += "MaxStartups 200:30:400\n";
+    }
     if has_penalties() {
         // Since 9.8 sshd refuses an address for a while after wrong logins; here every client has the same one.
         text += "PerSourcePenalties no\n";
@@ -53,14 +56,18 @@ fn text(server: &OpenSsh, keys: &Path) -> anyhow::Result<String> {
     if let Some(jail) = &server.jail {
         writeln!(text, "ChrootDirectory \"{}\"", jail.path().display())?;
     }
+    if server.config.without_sftp {
+        return Ok(text);
+    }
     // Not in quotes: internal-sftp splits its arguments at blanks and keeps the quotes.
     anyhow::ensure!(
         !server.remote_folder.contains(char::is_whitespace),
         "sshd cannot start in a folder with blanks"
     );
-    writeln!(text, "Subsystem sftp internal-sftp -d {}", server.remote_folder)?;
+    let sftp = format!("internal-sftp {} -d {}", server.config.sftp_options, server.remote_folder);
+    writeln!(text, "Subsystem sftp {sftp}")?;
     if !server.config.shell {
-        writeln!(text, "ForceCommand internal-sftp -d {}", server.remote_folder)?;
+        writeln!(text, "ForceCommand {sftp}")?;
     }
     Ok(text)
 }

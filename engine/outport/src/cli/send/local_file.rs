@@ -1,9 +1,11 @@
 //! A local file as the source of a push.
 
-use std::fs::File;
+mod used;
+
+use std::fs::{File, Metadata};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use outport_core::{Fault, code};
 use outport_send::Source;
 use tokio::sync::mpsc;
 
+use self::used::Used;
 use super::io_fault;
 
 /// What OpenSSH takes in one WRITE: a piece then goes out as it was read, in no further parts.
@@ -31,8 +34,10 @@ impl LocalFile {
         let path = path.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
             let file = File::open(&path).map_err(|e| io_fault("open", &path, &e))?;
-            let size_bytes = file.metadata().map_err(|e| io_fault("read", &path, &e))?.len();
-            let mut reading = Reading { path, file, used: Used::default() };
+            let meta = file.metadata().map_err(|e| io_fault("read", &path, &e))?;
+            let size_bytes = meta.len();
+            let used = Used::default();
+            let mut reading = Reading { path, file, used, version: version(&meta), read_bytes: 0 };
             // Most files are small: one that is a single piece needs no thread that waits for it to be taken.
             let first = reading.piece(size_bytes);
             Ok::<_, Fault>((reading, first, size_bytes))
@@ -56,39 +61,15 @@ struct Reading {
     path: PathBuf,
     file: File,
     used: Used,
+    version: Version,
+    read_bytes: u64,
 }
 
-/// Buffers that were sent, to be read into again: a new one for each piece costs the kernel 64 pages to clear, a twentieth
-/// of all that a large file costs.
-#[derive(Default, Clone)]
-struct Used(Arc<Mutex<Vec<Vec<u8>>>>);
+/// Size and time of the last change of the content: half of one version and half of another is no file that anybody wrote.
+type Version = (u64, i64, i64);
 
-impl Used {
-    /// An empty buffer of at least that size.
-    fn take(&self, room: usize) -> Vec<u8> {
-        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        used.unwrap_or_else(|| Vec::with_capacity(room))
-    }
-}
-
-/// A piece on its way; its buffer goes back to the [`Used`] ones.
-struct Piece {
-    bytes: Vec<u8>,
-    used: Used,
-}
-
-impl AsRef<[u8]> for Piece {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Piece {
-    fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.used.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
-    }
+fn version(meta: &Metadata) -> Version {
+    (meta.len(), meta.mtime(), meta.mtime_nsec())
 }
 
 impl Reading {
@@ -98,8 +79,23 @@ impl Reading {
         let room = usize::try_from(size_bytes).unwrap_or(PIECE_BYTES).saturating_add(1).min(PIECE_BYTES);
         let mut bytes = self.used.take(room);
         let read = (&mut self.file).take(room as u64).read_to_end(&mut bytes);
-        read.map_err(|e| io_fault("read", &self.path, &e))?;
-        Ok(Bytes::from_owner(Piece { bytes, used: self.used.clone() }))
+        let read = read.map_err(|e| io_fault("read", &self.path, &e))?;
+        self.read_bytes += read as u64;
+        if read < room || self.read_bytes > size_bytes {
+            self.is_unchanged()?;
+        }
+        Ok(self.used.piece(bytes))
+    }
+
+    /// Asked at the end, or behind where it was: nobody has written to the file since it was opened.
+    fn is_unchanged(&self) -> Result<(), Fault> {
+        let meta = self.file.metadata().map_err(|e| io_fault("read", &self.path, &e))?;
+        if version(&meta) == self.version {
+            return Ok(());
+        }
+        let message = format!("{} was changed while it was sent; nothing was renamed", self.path.display());
+        Err(Fault::new(&code::IO_FAILED, message)
+            .with_hint("send it again when nobody writes to it any more"))
     }
 
     fn rest(mut self, size_bytes: u64, to: &mpsc::Sender<Result<Bytes, Fault>>) {
@@ -149,16 +145,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_grew_or_shrank_shows() {
+    async fn a_file_that_is_changed_while_it_is_read_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        std::fs::write(&path, vec![1; 4 * PIECE_BYTES]).unwrap();
-        let mut file = LocalFile::open(&path, ProgressBar::hidden()).await.unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(PIECE_BYTES as u64).unwrap();
-        let mut read = 0;
-        while let Some(piece) = file.next().await.unwrap() {
-            read += piece.len();
+        let changes: [fn(&File); 3] = [
+            |file| file.set_len(PIECE_BYTES as u64).unwrap(),
+            |file| file.set_len(9 * PIECE_BYTES as u64).unwrap(),
+            |file| file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap(),
+        ];
+        for change in changes {
+            std::fs::write(&path, vec![1; 8 * PIECE_BYTES]).unwrap();
+            let mut source = LocalFile::open(&path, ProgressBar::hidden()).await.unwrap();
+            change(&File::options().write(true).open(&path).unwrap());
+            let fault = loop {
+                match source.next().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("it ended as if nothing had happened"),
+                    Err(fault) => break fault,
+                }
+            };
+            assert_eq!(fault.code, &code::IO_FAILED, "{fault}");
         }
-        assert!(read < 4 * PIECE_BYTES && file.size_bytes() == 4 * PIECE_BYTES as u64, "{read}");
     }
 }
