@@ -240,7 +240,8 @@ async fn attempt(shared: &Shared, endpoint: &EndpointRow, connections: u32, send
             remote_final: receipt.remote_final,
             size_bytes: receipt.size_bytes,
             sha256: receipt.sha256.to_string(),
-            peer_identity: receipt.peer.fingerprint,
+            peer_identity: receipt.peer.proof(),
+            agreed: receipt.peer.agreed,
             confirmed_by: receipt.confirmed_by.as_str(),
             fresh_login: receipt.fresh_login,
         }),
@@ -279,7 +280,12 @@ fn target(endpoint: &EndpointRow) -> Target {
         port: endpoint.port,
         username: endpoint.username.clone(),
         auth: Vec::new(),
+        login_order: Vec::new(),
         host_key_pins: Vec::new(),
+        host_authorities: Vec::new(),
+        first_use: outport_core::trust::FirstUse::Refuse,
+        algorithms: outport_send::sftp::Algorithms::default(),
+        route: outport_send::Route::default(),
         timeouts: Timeouts::default(),
     }
 }

@@ -103,7 +103,12 @@ fn target(revision: &str) -> Target {
         port: 22,
         username: "u".into(),
         auth: vec![],
+        login_order: vec![],
         host_key_pins: vec![],
+        host_authorities: vec![],
+        first_use: outport_core::trust::FirstUse::Refuse,
+        algorithms: crate::sftp::Algorithms::default(),
+        route: crate::Route::default(),
         timeouts: Timeouts::default(),
     }
 }

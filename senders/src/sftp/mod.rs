@@ -3,16 +3,22 @@
 //! The framing is our own ([`wire`]), because a client that dies on a status code it does not know loses every file in
 //! flight when a server refuses one rename with code 11.
 
+mod algorithms;
 mod classify;
 mod client;
+mod clock;
 mod connect;
 mod diagnose;
 mod file;
+mod host_certificate;
 mod keys;
 mod login;
 mod peer;
+mod reach;
 mod session;
 mod trust;
+mod user_certificate;
 pub mod wire;
 
+pub use algorithms::{Algorithms, UnknownAlgorithm};
 pub use connect::SftpConnector;

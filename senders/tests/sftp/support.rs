@@ -63,7 +63,12 @@ pub fn target(port: u16, auth: Vec<Auth>) -> Target {
         port,
         username: USER.into(),
         auth,
+        login_order: vec![],
         host_key_pins: vec![],
+        host_authorities: vec![],
+        first_use: outport_core::trust::FirstUse::Refuse,
+        algorithms: outport_send::sftp::Algorithms::default(),
+        route: outport_send::Route::default(),
         timeouts: Timeouts { login: Duration::from_secs(20), ..Timeouts::default() },
     }
 }
