@@ -127,3 +127,61 @@ pub(crate) fn io_code(error: &io::Error) -> &'static Code {
         _ => &code::ENDPOINT_RESET,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn closed() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_closed_address_makes_way_for_an_open_one() {
+        let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = vec![closed().await, open.local_addr().unwrap()];
+        let stream =
+            race(addresses, ATTEMPT_DELAY, move |address| start(address, None, LIMIT)).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open.local_addr().unwrap());
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_fault_has_the_code_of_the_address_that_came_nearest() {
+        let problem = |code| Problem { code, why: String::new() };
+        let all = |codes: &[&'static Code]| -> Vec<(SocketAddr, Problem)> {
+            codes.iter().map(|code| (([127, 0, 0, 1], 1).into(), problem(code))).collect()
+        };
+        for (codes, code) in [
+            (&[&code::ENDPOINT_UNREACHABLE, &code::ENDPOINT_REFUSED][..], &code::ENDPOINT_REFUSED),
+            (&[&code::ENDPOINT_TIMEOUT, &code::ENDPOINT_UNREACHABLE], &code::ENDPOINT_TIMEOUT),
+            (&[&code::ENDPOINT_UNREACHABLE], &code::ENDPOINT_UNREACHABLE),
+        ] {
+            assert_eq!(worst(&all(codes)), code);
+        }
+        let fault =
+            connect("127.0.0.1", closed().await.port(), None, LIMIT, "connect to acme").await.unwrap_err();
+        assert_eq!(fault.code, &code::ENDPOINT_REFUSED);
+        assert!(fault.message.starts_with("could not connect to acme: 127.0.0.1: "), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn a_source_address_is_bound_and_keeps_to_its_family() {
+        let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = open.local_addr().unwrap().port();
+        let source = "127.0.0.3".parse().unwrap();
+        let stream = connect("127.0.0.1", port, Some(source), LIMIT, "connect").await.unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), source);
+        let v6 = "::1".parse().unwrap();
+        let fault = connect("127.0.0.1", port, Some(v6), LIMIT, "connect").await.unwrap_err();
+        assert_eq!(fault.code, &code::ENDPOINT_UNREACHABLE);
+        assert!(
+            fault.message.contains("127.0.0.1 has no IPv6 address, and the source address is ::1"),
+            "{fault}"
+        );
+    }
+}

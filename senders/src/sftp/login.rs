@@ -170,12 +170,13 @@ async fn try_one(ssh: &mut Handle<Watcher>, target: &Target, method: Method) -> 
         }
         Method::Questions(password) => answer_questions(ssh, target, &password).await,
         Method::Key(key) => {
-            let hash = rsa_hash(ssh, &key).await.map_err(ended)?;
+            let allows_sha1 = target.algorithms.takes_sha1_signatures();
+            let hash = rsa_hash(ssh, &key, allows_sha1).await.map_err(ended)?;
             let key = PrivateKeyWithHashAlg::new(key, hash);
             ssh.authenticate_publickey(username, key).await.map_err(ended)
         }
         Method::Certificate(key, certificate) => {
-            let hash = rsa_hash(ssh, &key).await.map_err(ended)?;
+            let hash = rsa_hash(ssh, &key, false).await.map_err(ended)?;
             let mut signer = CertificateSigner(&key);
             let answer = ssh.authenticate_certificate_with(username, *certificate, hash, &mut signer).await;
             answer.map_err(|error| match error {
@@ -186,14 +187,25 @@ async fn try_one(ssh: &mut Handle<Watcher>, target: &Target, method: Method) -> 
     }
 }
 
-/// RFC 8332: what the server says it takes; SHA-512 where it says nothing. Never SHA-1, which a server that offers nothing
-/// else answers with a refusal.
-async fn rsa_hash(ssh: &Handle<Watcher>, key: &PrivateKey) -> Result<Option<HashAlg>, russh::Error> {
+/// `None` for a key that is not RSA, and for RSA with SHA-1.
+async fn rsa_hash(
+    ssh: &Handle<Watcher>,
+    key: &PrivateKey,
+    allows_sha1: bool,
+) -> Result<Option<HashAlg>, russh::Error> {
     if !key.algorithm().is_rsa() {
         return Ok(None);
     }
-    let best = ssh.best_supported_rsa_hash().await?;
-    Ok(Some(best.flatten().unwrap_or(HashAlg::Sha512)))
+    Ok(chosen_hash(ssh.best_supported_rsa_hash().await?, allows_sha1))
+}
+
+/// RFC 8332: the best that the server says it takes (`Some(None)`: SHA-1 alone); SHA-512 where it says nothing. SHA-1 only
+/// where the endpoint allows it and the server takes nothing else, or is too old to say (OpenSSH says it since 7.2).
+fn chosen_hash(best: Option<Option<HashAlg>>, allows_sha1: bool) -> Option<HashAlg> {
+    match best.flatten() {
+        None if allows_sha1 => None,
+        best => Some(best.unwrap_or(HashAlg::Sha512)),
+    }
 }
 
 /// RFC 4256: the server asks, any number of times. The password is given once.
@@ -270,6 +282,19 @@ fn closed(target: &Target, peer: &Peer, tried: &[String]) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rsa_signs_with_the_best_hash_and_with_sha1_where_it_is_allowed_alone() {
+        let (sha256, sha512) = (Some(HashAlg::Sha256), Some(HashAlg::Sha512));
+        for (best, modern, compat) in [
+            (Some(sha512), sha512, sha512),
+            (Some(sha256), sha256, sha256),
+            (Some(None), sha512, None),
+            (None, sha512, None),
+        ] {
+            assert_eq!((chosen_hash(best, false), chosen_hash(best, true)), (modern, compat), "{best:?}");
+        }
+    }
 
     #[test]
     fn an_order_picks_and_sorts() {

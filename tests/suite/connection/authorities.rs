@@ -64,6 +64,22 @@ fn a_certificate_is_believed_when_everything_about_it_is_right() {
 }
 
 #[test]
+fn a_certificate_signed_with_sha1_is_for_compat_alone() {
+    let mut server = need!(OpenSsh::start(Config::default()));
+    let work = tempfile::tempdir().unwrap();
+    let ca = key_pair(work.path(), "ca", &["rsa", "-b", "2048"]);
+    certify(&mut server, &ca, &["-t", "ssh-rsa", "-n", "127.0.0.1"]);
+    let public = ca.with_extension("pub");
+    let by_ca = ["--host-ca", public.to_str().unwrap()];
+    let refused = send_with_key(&server, work.path(), &by_ca);
+    assert_refused(&server, &refused, "sftp.hostkey.certificate", &["is signed with SHA-1"]);
+    assert_sent(
+        &server,
+        &send_with_key(&server, work.path(), &[&by_ca[..], &["--profile", "compat"]].concat()),
+    );
+}
+
+#[test]
 fn a_receipt_names_the_key_and_its_authority() {
     let site = need!(Site::on_sqlite());
     let mut server = need!(OpenSsh::start(Config::default()));

@@ -4,6 +4,7 @@ mod algorithms;
 mod authorities;
 mod first_use;
 mod known_hosts;
+mod logins;
 mod proxies;
 mod user_certificates;
 

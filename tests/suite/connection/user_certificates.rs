@@ -14,11 +14,13 @@ fn certify(ca: &Path, key: &Path, options: &[&str]) {
 
 #[test]
 fn every_kind_of_certificate_lets_in_and_a_bad_one_is_found_before_anything_is_sent() {
+    let mut server = need!(OpenSsh::start(Config::default()));
     let work = tempfile::tempdir().unwrap();
     let ca = key_pair(work.path(), "ca", &["ed25519"]);
     let trusted = format!("TrustedUserCAKeys \"{}\"", ca.with_extension("pub").display());
-    let config = lines(&[&trusted, "LogLevel DEBUG1"]);
-    let server = need!(OpenSsh::start(Config { lines: config, ..Config::default() }));
+    server.stop().unwrap();
+    server.set_lines(lines(&[&trusted, "LogLevel DEBUG1"]));
+    server.start_again().unwrap();
     let user = server.login().user.clone();
     for kind in [&["ed25519"][..], &["rsa", "-b", "2048"], &["ecdsa", "-b", "384"]] {
         let name = kind[0];

@@ -116,8 +116,8 @@ pub fn retry(endpoint: &str) -> String {
     format!("outport endpoint retry {endpoint}")
 }
 
-/// The command that accepts a host key.
+/// The command that accepts a host key: the first of those that a server with several showed.
 pub fn accept_key(endpoint: &str, seen: Option<&str>) -> String {
-    let seen = seen.unwrap_or("SHA256:...");
+    let seen = seen.and_then(|seen| seen.split(' ').next()).unwrap_or("SHA256:...");
     format!("outport endpoint accept-key {endpoint} --fingerprint {seen} --reason ...")
 }
