@@ -47,6 +47,9 @@ pub struct Target {
     pub route: Route,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// Whether a large file may use a second SFTP channel of its connection. It costs the server another process or
+    /// thread, and OpenSSH counts it against `MaxSessions`.
+    pub second_channel: bool,
 }
 
 impl Target {
@@ -282,6 +285,7 @@ mod tests {
             algorithms: Algorithms::default(),
             route: Route::default(),
             timeouts: Timeouts::default(),
+            second_channel: false,
         };
         assert_eq!(target.place(), "acme/sftp (sftp.acme.example:22)");
         target.host = "::1".into();

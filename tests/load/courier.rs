@@ -287,6 +287,7 @@ fn target(endpoint: &EndpointRow) -> Target {
         algorithms: outport_send::sftp::Algorithms::default(),
         route: outport_send::Route::default(),
         timeouts: Timeouts::default(),
+        second_channel: false,
     }
 }
 

@@ -65,6 +65,10 @@ pub struct EndpointSettings {
     /// Speed limit in bytes per second, of each process that sends there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes_per_second: Option<u64>,
+    /// Large files use a second SFTP channel of their connection: a server's window limits one channel to about 2 MiB a
+    /// round trip.
+    #[serde(skip_serializing_if = "is_false")]
+    pub second_channel: bool,
     /// Deliveries fail when the endpoint was down for this long. Without it they wait for as long as it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_after: Option<Span>,
@@ -91,6 +95,11 @@ pub struct EndpointSettings {
     pub source_address: Option<IpAddr>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl Default for EndpointSettings {
     fn default() -> Self {
         let s = |seconds| Span(Duration::from_secs(seconds));
@@ -102,6 +111,7 @@ impl Default for EndpointSettings {
             progress_timeout: s(60),
             maintenance: Vec::new(),
             max_bytes_per_second: None,
+            second_channel: false,
             give_up_after: None,
             first_use: FirstUse::default(),
             login: Vec::new(),

@@ -110,6 +110,7 @@ fn target(revision: &str) -> Target {
         algorithms: crate::sftp::Algorithms::default(),
         route: crate::Route::default(),
         timeouts: Timeouts::default(),
+        second_channel: false,
     }
 }
 

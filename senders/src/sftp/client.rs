@@ -13,6 +13,7 @@ use super::classify::{Meaning, Operation, meaning};
 use super::diagnose::{Facts, Room, diagnose, folder_of};
 use super::file::SftpFile;
 use super::peer::{Peer, Watcher};
+use super::second_channel::SecondChannel;
 use super::session::{Line, Session};
 use super::wire::{Attrs, Reply, Request, Status, extended, extension, open_flags};
 use crate::remote::{PeerIdentity, Remote, RemoteError, RemoteFile, RemoteStat};
@@ -38,7 +39,8 @@ pub(super) struct SftpRemote {
 
 /// What the files of a connection share with it.
 pub(super) struct Connection {
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
+    second: SecondChannel,
     pub(super) write_bytes: usize,
     features: Features,
     place: String,
@@ -49,6 +51,7 @@ impl SftpRemote {
     pub(super) async fn prepare(
         session: Session,
         extensions: &[String],
+        second: SecondChannel,
         ssh: Arc<Handle<Watcher>>,
         peer: Arc<Peer>,
     ) -> Result<Self, Fault> {
@@ -63,7 +66,13 @@ impl SftpRemote {
                 write_bytes = write_size(limits).unwrap_or(WRITE_BYTES);
             }
         }
-        let connection = Connection { session, write_bytes, features, place: peer.place().to_owned() };
+        let connection = Connection {
+            session: Arc::new(session),
+            second,
+            write_bytes,
+            features,
+            place: peer.place().to_owned(),
+        };
         Ok(Self { connection: Arc::new(connection), ssh, peer })
     }
 }
@@ -86,6 +95,30 @@ fn write_size(mut limits: Bytes) -> Option<usize> {
 impl Connection {
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    pub(super) fn may_have_second(&self) -> bool {
+        self.second.may_be()
+    }
+
+    /// The second channel, opened by the first who asks.
+    pub(super) async fn second(&self) -> Option<Arc<Session>> {
+        self.second.session().await
+    }
+
+    /// Opens a file that is open for writing once more, as it is.
+    pub(super) async fn open_again(&self, session: &Session, path: &str) -> Option<Bytes> {
+        let open = Request::Open { path: bytes(path), flags: open_flags::WRITE, attrs: Attrs::default() };
+        match session.ask(&open).await {
+            Ok(Reply::Handle(handle)) => Some(handle),
+            answer => {
+                tracing::info!(
+                    endpoint = self.place,
+                    "a file stays on one channel, it was not opened a second time: {answer:?}"
+                );
+                None
+            }
+        }
     }
 
     /// The fault for a refusal, after a look at the server where the status says nothing.

@@ -15,6 +15,7 @@ use super::clock;
 use super::login::{Method, log_in};
 use super::peer::{Peer, Watcher, cause, error_code};
 use super::reach::reach;
+use super::second_channel::SecondChannel;
 use super::session::{Heard, Incoming, Line, Outgoing, Session};
 use crate::outcome::Stage;
 use crate::remote::{ConnectFault, Connector, Remote};
@@ -42,7 +43,9 @@ impl Connector for SftpConnector {
             .await
             .unwrap_or_else(|_| Err(too_slow(target, "log in to", target.timeouts.login)))
             .map_err(at(Stage::Authenticating))?;
-        let remote = timeout(target.timeouts.login, SftpRemote::prepare(session, &extensions, ssh, peer))
+        let second = SecondChannel::new(target, &ssh, &peer);
+        let preparing = SftpRemote::prepare(session, &extensions, second, ssh, peer);
+        let remote = timeout(target.timeouts.login, preparing)
             .await
             .unwrap_or_else(|_| Err(too_slow(target, "learn the limits of", target.timeouts.login)))
             .map_err(at(Stage::Authenticating))?;
@@ -59,7 +62,7 @@ pub(super) fn too_slow(target: &Target, doing: &str, limit: std::time::Duration)
 }
 
 /// Opens a channel, starts the SFTP subsystem on it, and agrees on the version.
-async fn start_sftp(
+pub(super) async fn start_sftp(
     ssh: &Arc<Handle<Watcher>>,
     target: &Target,
     peer: &Arc<Peer>,

@@ -15,6 +15,7 @@ mod keys;
 mod login;
 mod peer;
 mod reach;
+mod second_channel;
 mod session;
 mod trust;
 mod user_certificate;

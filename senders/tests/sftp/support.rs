@@ -70,6 +70,7 @@ pub fn target(port: u16, auth: Vec<Auth>) -> Target {
         algorithms: outport_send::sftp::Algorithms::default(),
         route: outport_send::Route::default(),
         timeouts: Timeouts { login: Duration::from_secs(20), ..Timeouts::default() },
+        second_channel: false,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Config {
     /// Where sessions start, instead of a new folder; no blanks in its name. The user must be able to write there. Not
     /// with `chroot`.
     pub folder: Option<PathBuf>,
+    /// Lets the user start programs too, as servers with a shell do. SFTP starts in the same folder, programs in the home.
+    pub shell: bool,
     /// Further lines of sshd_config(5). They win over the harness's own, except `Port`, `ListenAddress`, `HostKey`.
     pub lines: Vec<String>,
 }

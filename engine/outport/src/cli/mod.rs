@@ -173,6 +173,9 @@ struct SendArgs {
     /// Address of this machine to connect from
     #[arg(long, value_name = "IP")]
     source_address: Option<std::net::IpAddr>,
+    /// Use a second SFTP channel for large files: faster to a server that is far away
+    #[arg(long)]
+    second_channel: bool,
 }
 
 #[derive(Debug, Args, Clone, Copy)]

@@ -49,6 +49,7 @@ pub fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
         algorithms: connection::algorithms(&settings.ssh, LABEL).map_err(as_usage)?,
         route: connection::route(&settings, LABEL).map_err(as_usage)?.0,
         timeouts: Timeouts::default(),
+        second_channel: args.second_channel,
     })
 }
 

@@ -161,6 +161,7 @@ fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target
             progress: endpoint.settings.progress_timeout.0,
             ..Timeouts::default()
         },
+        second_channel: endpoint.settings.second_channel,
     };
     let name = RemoteName::new(send.remote_name.clone()).map_err(Fault::from)?;
     let mut upload = Upload::new(name.as_str(), temp_name(&name, send.delivery_id, send.attempt).as_str());
