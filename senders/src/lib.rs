@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod dial;
 pub mod faulty;
 pub mod fence;
+pub mod known_hosts;
 pub mod memory;
 pub mod outcome;
 pub mod partner;
@@ -16,7 +18,9 @@ pub mod sha256;
 pub mod source;
 pub mod target;
 pub mod url;
+mod wildcard;
 
+pub use dial::{Proxy, ProxyLogin, Route};
 pub use fence::{Fence, NoFence, RenameIntent, Stop};
 pub use outcome::{ConfirmedBy, Outcome, Receipt, Stage};
 pub use pool::{Pool, PooledRemote};
@@ -25,5 +29,5 @@ pub use remote::{ConnectFault, Connector, PeerIdentity, Remote, RemoteError, Rem
 pub use secret::Secret;
 pub use sha256::Sha256Sum;
 pub use source::Source;
-pub use target::{Auth, HostKeyPin, Target, Timeouts};
+pub use target::{Auth, HostAuthority, HostKeyPin, Target, Timeouts};
 pub use url::SftpUrl;

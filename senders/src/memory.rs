@@ -109,6 +109,8 @@ impl Remote for MemoryRemote {
             fingerprint: "SHA256:memory".into(),
             algorithm: "none".into(),
             banner: "memory".into(),
+            authority: None,
+            agreed: outport_core::ssh::Agreed::default(),
         }
     }
 

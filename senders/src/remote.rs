@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use outport_core::Fault;
+use outport_core::ssh::Agreed;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Stage;
@@ -88,6 +89,22 @@ pub struct PeerIdentity {
     pub algorithm: String,
     /// What the server calls itself: `SSH-2.0-OpenSSH_9.2`. Its own claim; nothing proves it.
     pub banner: String,
+    /// The fingerprint of the authority whose certificate made the key believable; `None`: the key is pinned.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// What was agreed on when the connection was made.
+    #[serde(default)]
+    pub agreed: Agreed,
+}
+
+impl PeerIdentity {
+    /// The identity in one line: the key, and the authority that vouches for it.
+    pub fn proof(&self) -> String {
+        match &self.authority {
+            Some(authority) => format!("{} certified by {authority}", self.fingerprint),
+            None => self.fingerprint.clone(),
+        }
+    }
 }
 
 /// Why a step that changes something did not succeed.

@@ -62,6 +62,7 @@ impl SftpUrl {
                 .with_hint("leave the password out of the URL and name where it is: --password-from env:NAME or file:PATH"));
         }
         let (host, port) = host_and_port(address).map_err(|problem| refuse(&problem))?;
+        let port = port.unwrap_or(22);
         let username = user.map(decode).transpose().map_err(|problem| refuse(&problem))?;
         if username.as_deref() == Some("") {
             return Err(refuse("the user name before the @ is empty"));
@@ -95,7 +96,8 @@ fn redacted(text: &str) -> String {
     }
 }
 
-fn host_and_port(address: &str) -> Result<(String, u16), String> {
+/// `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
+pub(crate) fn host_and_port(address: &str) -> Result<(String, Option<u16>), String> {
     let (host, port) = if let Some(bracketed) = address.strip_prefix('[') {
         let (host, after) =
             bracketed.split_once(']').ok_or("the bracket of the IPv6 address is not closed")?;
@@ -120,9 +122,9 @@ fn host_and_port(address: &str) -> Result<(String, u16), String> {
         return Err("it has no host".into());
     }
     match port {
-        None => Ok((host, 22)),
+        None => Ok((host, None)),
         Some(port) => match port.parse() {
-            Ok(port) if port > 0 => Ok((host, port)),
+            Ok(port) if port > 0 => Ok((host, Some(port))),
             _ => Err(format!("{port:?} is not a port")),
         },
     }

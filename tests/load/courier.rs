@@ -16,8 +16,7 @@ use outport_send::memory::MemoryServer;
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::source::BytesSource;
 use outport_send::{
-    ConnectFault, Connector, Fence, Outcome, Remote, RenameIntent, Stage, Stop, Target, Timeouts, Upload,
-    deliver,
+    ConnectFault, Connector, Fence, Outcome, Remote, RenameIntent, Stage, Stop, Target, Upload, deliver,
 };
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen, FullLanes, Limits};
 use outport_store::finish_send::{End, Finished, Receipt, Report};
@@ -240,7 +239,8 @@ async fn attempt(shared: &Shared, endpoint: &EndpointRow, connections: u32, send
             remote_final: receipt.remote_final,
             size_bytes: receipt.size_bytes,
             sha256: receipt.sha256.to_string(),
-            peer_identity: receipt.peer.fingerprint,
+            peer_identity: receipt.peer.proof(),
+            agreed: receipt.peer.agreed,
             confirmed_by: receipt.confirmed_by.as_str(),
             fresh_login: receipt.fresh_login,
         }),
@@ -271,17 +271,11 @@ async fn attempt(shared: &Shared, endpoint: &EndpointRow, connections: u32, send
 
 /// Secrets are not resolved: the servers in memory ask for none.
 fn target(endpoint: &EndpointRow) -> Target {
+    let (place, label) = ((endpoint.host.clone(), endpoint.port), endpoint.label.clone());
     Target {
         endpoint: endpoint.endpoint_id.to_string(),
         revision: endpoint.revision.to_string(),
-        label: endpoint.label.clone(),
-        host: endpoint.host.clone(),
-        port: endpoint.port,
-        username: endpoint.username.clone(),
-        auth: Vec::new(),
-        host_key_pins: Vec::new(),
-        timeouts: Timeouts::default(),
-        second_channel: false,
+        ..Target::new(label, place, endpoint.username.clone(), Vec::new())
     }
 }
 

@@ -4,6 +4,7 @@
 mod bad_input;
 mod binary;
 mod conformance;
+mod connection;
 mod crash;
 mod database_faults;
 mod docs;

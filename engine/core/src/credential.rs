@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+use crate::ssh::LoginMethod;
+
 /// Where a secret lies: `env:NAME` or `file:PATH`.
 ///
 /// ```
@@ -53,51 +57,109 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// How an endpoint logs in; one text in the database: `password env:ACME_PASSWORD`, `key file:/k passphrase env:P`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialRef {
-    /// With a password.
-    Password(SecretRef),
-    /// With a private key.
-    Key {
-        /// The key file's content.
-        key: SecretRef,
-        /// What it is encrypted with.
-        passphrase: Option<SecretRef>,
-    },
-}
-
-const PASSWORD: &str = "password ";
-const KEY: &str = "key ";
-const PASSPHRASE: &str = " passphrase ";
-
-impl FromStr for CredentialRef {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(secret) = text.strip_prefix(PASSWORD) {
-            return Ok(Self::Password(secret.parse()?));
-        }
-        let Some(rest) = text.strip_prefix(KEY) else {
-            return Err("a credential is a password or a key".into());
-        };
-        // From the right: a path may contain the word.
-        Ok(match rest.rsplit_once(PASSPHRASE) {
-            Some((key, passphrase)) => Self::Key { key: key.parse()?, passphrase: Some(passphrase.parse()?) },
-            None => Self::Key { key: rest.parse()?, passphrase: None },
-        })
+impl Serialize for SecretRef {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What an endpoint logs in with: a key, a password, or both where the server wants two proofs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialRef {
+    /// A private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyRef>,
+    /// A password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
+}
+
+/// Where a private key and what belongs to it lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRef {
+    /// The key file's content.
+    pub key: SecretRef,
+    /// What it is encrypted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<SecretRef>,
+    /// An OpenSSH user certificate for the key. No secret, but it is renewed like one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<SecretRef>,
+}
+
+impl CredentialRef {
+    /// With a password alone.
+    pub fn password(secret: SecretRef) -> Self {
+        Self { key: None, password: Some(secret) }
+    }
+
+    /// As it stands in the database: one JSON text.
+    pub fn stored(&self) -> String {
+        // Texts and nothing else: it cannot fail, and an empty text would be refused when it is read.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The inverse of [`stored`](Self::stored).
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn from_stored(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// What is wrong with an order of logins for what there is: a method without its secret, a secret without its
+    /// method, or one named twice. An empty order is the usual one.
+    pub fn login_problem(&self, order: &[LoginMethod]) -> Option<String> {
+        use LoginMethod::{KeyboardInteractive, Password, Publickey};
+        if order.is_empty() {
+            return None;
+        }
+        let is_named = |methods: &[LoginMethod]| order.iter().any(|method| methods.contains(method));
+        if order.iter().enumerate().any(|(n, method)| order[..n].contains(method)) {
+            return Some("login names a method twice; each is tried once".into());
+        }
+        if let Some(method) = order.iter().find(|method| match method {
+            Publickey => self.key.is_none(),
+            Password | KeyboardInteractive => self.password.is_none(),
+        }) {
+            let secret = if *method == Publickey { "key" } else { "password" };
+            return Some(format!("login names {}, and there is no {secret}", method.as_str()));
+        }
+        if self.key.is_some() && !is_named(&[Publickey]) {
+            return Some("login does not name publickey, and there is a key".into());
+        }
+        if self.password.is_some() && !is_named(&[Password, KeyboardInteractive]) {
+            return Some(
+                "login names neither password nor keyboard-interactive, and there is a password".into(),
+            );
+        }
+        None
+    }
+}
+
+/// For people: `key file:/k, certificate file:/c, password env:P`.
 impl fmt::Display for CredentialRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Password(secret) => write!(f, "{PASSWORD}{secret}"),
-            Self::Key { key, passphrase: None } => write!(f, "{KEY}{key}"),
-            Self::Key { key, passphrase: Some(passphrase) } => {
-                write!(f, "{KEY}{key}{PASSPHRASE}{passphrase}")
-            }
-        }
+        let key = self.key.as_ref();
+        let parts = [
+            ("key", key.map(|key| &key.key)),
+            ("passphrase", key.and_then(|key| key.passphrase.as_ref())),
+            ("certificate", key.and_then(|key| key.certificate.as_ref())),
+            ("password", self.password.as_ref()),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter_map(|(name, secret)| secret.map(|secret| format!("{name} {secret}")))
+            .collect();
+        f.write_str(&parts.join(", "))
     }
 }
 
@@ -105,12 +167,53 @@ impl fmt::Display for CredentialRef {
 mod tests {
     use super::*;
 
+    fn file(path: &str) -> SecretRef {
+        SecretRef::File(path.into())
+    }
+
     #[test]
-    fn references_round_trip() {
-        for text in
-            ["password env:A_1", "password file:/a b/c", "key file:/k", "key file:/k passphrase env:P"]
+    fn credentials_come_back_from_the_database_as_they_were() {
+        let password = Some(SecretRef::Env("A_1".into()));
+        let key = KeyRef { key: file("/a password env:X"), passphrase: None, certificate: None };
+        let full = KeyRef {
+            passphrase: Some(SecretRef::Env("P".into())),
+            certificate: Some(file("/c, password x")),
+            ..key.clone()
+        };
+        for (key, password) in
+            [(None, password.clone()), (Some(key), None), (Some(full.clone()), None), (Some(full), password)]
         {
-            assert_eq!(text.parse::<CredentialRef>().unwrap().to_string(), text);
+            let credential = CredentialRef { key, password };
+            assert_eq!(CredentialRef::from_stored(&credential.stored()), Ok(credential));
+        }
+        assert!(CredentialRef::from_stored("").is_err());
+        assert!(
+            CredentialRef::from_stored(r#"{"password":"hunter2"}"#).is_err_and(|e| !e.contains("hunter2"))
+        );
+    }
+
+    #[test]
+    fn an_order_names_what_there_is_and_nothing_else() {
+        use LoginMethod::{KeyboardInteractive, Password, Publickey};
+        let key = Some(KeyRef { key: file("/k"), passphrase: None, certificate: None });
+        let password = Some(file("/p"));
+        let both = CredentialRef { key: key.clone(), password: password.clone() };
+        let key = CredentialRef { key, password: None };
+        let password = CredentialRef { key: None, password };
+        for (credential, order, problem) in [
+            (&both, &[][..], None),
+            (&both, &[Password, Publickey], None),
+            (&both, &[Publickey, KeyboardInteractive], None),
+            (&both, &[Publickey], Some("neither password nor")),
+            (&both, &[Password], Some("does not name publickey")),
+            (&key, &[Publickey], None),
+            (&key, &[Publickey, Password], Some("there is no password")),
+            (&password, &[Publickey, Password], Some("there is no key")),
+            (&password, &[Password, Password], Some("twice")),
+        ] {
+            let found = credential.login_problem(order);
+            assert_eq!(found.is_some(), problem.is_some(), "{order:?}: {found:?}");
+            assert!(found.unwrap_or_default().contains(problem.unwrap_or_default()), "{order:?}");
         }
     }
 

@@ -17,9 +17,11 @@ pub mod retry;
 pub mod route;
 pub mod settings;
 pub mod simulate;
+pub mod ssh;
 pub mod state;
 pub mod timing;
 pub mod transform;
+pub mod trust;
 pub mod version;
 pub mod window;
 

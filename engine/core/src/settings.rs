@@ -2,10 +2,14 @@
 //! database.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::SecretRef;
+use crate::ssh::{LoginMethod, SshSettings};
+use crate::trust::FirstUse;
 use crate::window::Window;
 
 /// A duration that people write as `30s`, `2m`, `72h` (jiff's friendly format).
@@ -68,6 +72,27 @@ pub struct EndpointSettings {
     /// Deliveries fail when the endpoint was down for this long. Without it they wait for as long as it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_after: Option<Span>,
+    /// What becomes of an endpoint that pins no host key and names no authority.
+    #[serde(skip_serializing_if = "FirstUse::is_default")]
+    pub first_use: FirstUse,
+    /// The order in which logins are tried, each once; empty: key, then password.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub login: Vec<LoginMethod>,
+    /// Which algorithms are offered.
+    #[serde(skip_serializing_if = "SshSettings::is_default")]
+    pub ssh: SshSettings,
+    /// `socks5://HOST:PORT` or `http://HOST:PORT`, through which the server is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// User name for the proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_username: Option<String>,
+    /// Where the proxy's password lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_password: Option<SecretRef>,
+    /// The address of this machine from which connections start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<IpAddr>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -88,6 +113,13 @@ impl Default for EndpointSettings {
             max_bytes_per_second: None,
             second_channel: false,
             give_up_after: None,
+            first_use: FirstUse::default(),
+            login: Vec::new(),
+            ssh: SshSettings::default(),
+            proxy: None,
+            proxy_username: None,
+            proxy_password: None,
+            source_address: None,
         }
     }
 }
@@ -107,6 +139,12 @@ impl EndpointSettings {
         if self.give_up_after.is_some_and(|span| span.0 < Duration::from_secs(3600)) {
             return Some("give_up_after is less than 1h".into());
         }
+        if let Some(problem) = self.ssh.problem() {
+            return Some(problem);
+        }
+        if let Some(problem) = self.proxy_problem() {
+            return Some(problem.into());
+        }
         let timeouts = [
             ("connect_timeout", self.connect_timeout),
             ("login_timeout", self.login_timeout),
@@ -116,6 +154,18 @@ impl EndpointSettings {
             .into_iter()
             .find(|(_, span)| !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&span.0))
             .map(|(name, span)| format!("{name} is {span}, it must be 1s to 1h"))
+    }
+}
+
+impl EndpointSettings {
+    /// A login for a proxy needs the proxy, and both of its parts. The address is for the sender to judge.
+    fn proxy_problem(&self) -> Option<&'static str> {
+        match (&self.proxy, &self.proxy_username, &self.proxy_password) {
+            (None, None, None) | (Some(_), None, None) | (Some(_), Some(_), Some(_)) => None,
+            (None, ..) => Some("there is a login for a proxy, and no proxy"),
+            (_, Some(_), None) => Some("proxy_username needs proxy_password"),
+            (_, None, Some(_)) => Some("proxy_password needs proxy_username"),
+        }
     }
 }
 
@@ -164,7 +214,12 @@ mod tests {
         assert!(settings.problem().unwrap().contains("max_connections"));
         let settings: EndpointSettings = serde_json::from_str(r#"{"login_timeout":"0s"}"#).unwrap();
         assert!(settings.problem().unwrap().contains("login_timeout"));
+        let half = r#"{"proxy":"http://h:1","proxy_username":"u"}"#;
+        let settings: EndpointSettings = serde_json::from_str(half).unwrap();
+        assert!(settings.problem().unwrap().contains("proxy_password"));
         assert!(serde_json::from_str::<EndpointSettings>(r#"{"login_timeout":"-3s"}"#).is_err());
+        assert!(serde_json::from_str::<EndpointSettings>(r#"{"source_address":"eth0"}"#).is_err());
+        assert!(serde_json::from_str::<EndpointSettings>(r#"{"proxy_password":"hunter2"}"#).is_err());
         assert!(serde_json::from_str::<EndpointSettings>(r#"{"max_conections":1}"#).is_err());
     }
 }

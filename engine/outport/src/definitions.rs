@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use outport_core::credential::SecretRef;
 use outport_core::definitions::{Definitions, Endpoint, Subscription};
 use outport_core::delivery::OnUnconfirmed;
 use outport_core::remote_name::Template;
 use outport_core::route::Priority;
 use outport_core::{Fault, KeyPattern, code};
-use outport_send::HostKeyPin;
 
+use crate::connection;
 use crate::nearest::nearest;
 
 /// Reads and checks a definitions file.
@@ -120,6 +119,11 @@ fn plain_name(noun: &str, name: &str) -> Result<(), Fault> {
     }
 }
 
+/// Also with a zone, which the system's resolver understands: `fe80::1%eth0`.
+fn is_ipv6(host: &str) -> bool {
+    host.split('%').next().is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
 fn check_endpoint(subscriber: &str, endpoint: &Endpoint) -> Result<(), Fault> {
     let label = format!("{subscriber}/{}", endpoint.name);
     match endpoint.protocol.as_str() {
@@ -141,24 +145,27 @@ fn check_endpoint(subscriber: &str, endpoint: &Endpoint) -> Result<(), Fault> {
             return Err(invalid(format!("the {field} of endpoint {label} is empty or has blanks")));
         }
     }
+    if endpoint.host.contains([':', '[', ']', '/', '@']) && !is_ipv6(&endpoint.host) {
+        return Err(invalid(format!("the host of endpoint {label} is neither a name nor an address"))
+            .with_hint("write the host alone; an IPv6 address without brackets; the port goes into `port`"));
+    }
     if endpoint.port == Some(0) {
         return Err(invalid(format!("the port of endpoint {label} is 0")));
     }
-    let secrets = [&endpoint.password, &endpoint.key, &endpoint.key_passphrase];
-    for reference in secrets.into_iter().flatten() {
-        reference
-            .parse::<SecretRef>()
-            .map_err(|problem| invalid(format!("a secret of endpoint {label}: {problem}")))?;
+    let credential = endpoint.credential().map_err(|problem| {
+        invalid(format!("the login of endpoint {label}: {problem}")).with_hint(
+            "it has a key (with key_passphrase and certificate, if there are any), a password, or both",
+        )
+    })?;
+    if let Some(problem) = credential.login_problem(&endpoint.settings.login) {
+        return Err(invalid(format!("the settings of endpoint {label}: {problem}")).with_hint(
+            "login has publickey for a key; password, keyboard-interactive or both for a password",
+        ));
     }
-    let one_way = endpoint.password.is_some() != endpoint.key.is_some();
-    if !one_way || (endpoint.password.is_some() && endpoint.key_passphrase.is_some()) {
-        return Err(invalid(format!("the endpoint {label} must have either a password or a key"))
-            .with_hint("key_passphrase goes with a key only"));
-    }
-    for pin in &endpoint.host_keys {
-        pin.parse::<HostKeyPin>()
-            .map_err(|error| invalid(format!("a host key of endpoint {label}: {error}")))?;
-    }
+    connection::pins(&endpoint.host_keys, &label)?;
+    connection::authorities(&endpoint.host_cas, &label)?;
+    connection::algorithms(&endpoint.settings.ssh, &label)?;
+    connection::proxy(&endpoint.settings, &label)?;
     match endpoint.settings.problem() {
         Some(problem) => Err(invalid(format!("the settings of endpoint {label}: {problem}"))),
         None => Ok(()),
@@ -262,6 +269,26 @@ remote_name = "inbox/{sender}_{stem}.{ext}"
     #[test]
     fn a_good_file_is_good() {
         check(&parse(GOOD, "partners.toml").unwrap()).unwrap();
+        let dated = "{ fingerprint = \"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\", from = \"2026-12-01T00:00:00Z\" }, ";
+        for (old, new) in [
+            ("host = \"sftp.acme.example\"", "host = \"2001:db8::1\""),
+            ("host = \"sftp.acme.example\"", "host = \"fe80::1%eth0\""),
+            ("password =", "key = \"file:/k\"\ncertificate = \"file:/c\"\npassword ="),
+            ("max_connections = 2", "login = [\"keyboard-interactive\"]"),
+            (
+                "max_connections = 2",
+                "proxy = \"socks5://h:1\"\nproxy_username = \"u\"\nproxy_password = \"env:P\"",
+            ),
+            (
+                "max_connections = 2",
+                "first_use = \"ask\"\nsource_address = \"::1\"\nssh = { profile = \"compat\" }",
+            ),
+            ("host_keys = [", &format!("host_keys = [{dated}")),
+        ] {
+            let text = GOOD.replacen(old, new, 1);
+            assert_ne!(text, GOOD);
+            check(&parse(&text, "partners.toml").unwrap()).unwrap_or_else(|fault| panic!("{new}: {fault}"));
+        }
     }
 
     #[test]
@@ -278,6 +305,43 @@ remote_name = "inbox/{sender}_{stem}.{ext}"
             ("code = \"acme\"", "code = \"../acme\"", "config.invalid", ""),
             ("max_connections = 2", "max_connections = 0", "config.invalid", ""),
             ("SHA256:47DEQpj8", "MD5:47DEQpj8", "config.invalid", ""),
+            ("host = \"sftp.acme.example\"", "host = \"[::1]\"", "config.invalid", "without brackets"),
+            ("host = \"sftp.acme.example\"", "host = \"sftp.acme.example:22\"", "config.invalid", "`port`"),
+            ("password = \"env:ACME_PASSWORD\"", "", "config.invalid", "a password, or both"),
+            ("password =", "certificate = \"file:/c\"\npassword =", "config.invalid", "goes with a key"),
+            ("max_connections = 2", "login = [\"publickey\"]", "config.invalid", "there is no key"),
+            ("max_connections = 2", "login = [\"pasword\"]", "config.unreadable", "password"),
+            ("max_connections = 2", "first_use = \"yes\"", "config.unreadable", "ask"),
+            ("max_connections = 2", "source_address = \"eth0\"", "config.unreadable", "IP"),
+            ("max_connections = 2", "proxy = \"http://u:hunter2@h:1\"", "config.invalid", "proxy_password"),
+            ("max_connections = 2", "proxy = \"http://h\"", "config.invalid", "no port"),
+            ("max_connections = 2", "proxy_username = \"u\"", "config.invalid", "no proxy"),
+            (
+                "max_connections = 2",
+                "ssh = { profile = \"compat\", macs = [\"hmac-sha1\"] }",
+                "config.invalid",
+                "only with",
+            ),
+            ("max_connections = 2", "ssh = { profile = \"custom\" }", "config.invalid", "no list"),
+            (
+                "max_connections = 2",
+                "ssh = { profile = \"custom\", macs = [\"hmac-sha2-265\"] }",
+                "config.invalid",
+                "did you mean \"hmac-sha2-256\"",
+            ),
+            ("max_connections = 2", "ssh = { profle = \"modern\" }", "config.unknown_key", "profile"),
+            (
+                "host_keys = [",
+                "host_keys = [{ fingerprint = \"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\", from = \"2026-12-01\" }, ",
+                "config.unreadable",
+                "times with their zone",
+            ),
+            (
+                "host_keys = [",
+                "host_cas = [{ key = \"ssh-ed25519 AAAA\" }]\nhost_keys = [",
+                "config.invalid",
+                "not an authority",
+            ),
         ];
         for (old, new, code, hint) in cases {
             let text = GOOD.replacen(old, new, 1);

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod connection;
 mod crash_point;
 mod data_folder;
 mod definitions;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use outport_core::credential::{CredentialRef, SecretRef};
+use outport_core::credential::{CredentialRef, KeyRef, SecretRef};
 use outport_core::{Fault, code};
 use outport_send::{Auth, Secret};
 use zeroize::Zeroizing;
@@ -13,31 +13,37 @@ use zeroize::Zeroizing;
 /// A key file is a few kilobytes; a reference to something huge is a mistake.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
 
-/// A login, ready to use, and the version of the secret behind it.
+/// A login, ready to use, and the version of the secrets behind it.
+#[derive(Debug)]
 pub struct Login {
-    pub auth: Auth,
+    /// Key first, then password.
+    pub auth: Vec<Auth>,
     pub version: String,
 }
 
 /// Reads what a credential refers to. `label` names the endpoint in messages.
 pub fn login(credential: &CredentialRef, label: &str) -> Result<Login, Fault> {
-    match credential {
-        CredentialRef::Password(secret) => {
-            let (secret, version) = read(secret, label)?;
-            Ok(Login { auth: Auth::Password(secret), version })
-        }
-        CredentialRef::Key { key, passphrase } => {
-            let (pem, version) = read(key, label)?;
-            let (passphrase, version) = match passphrase {
-                None => (None, version),
-                Some(reference) => {
-                    let (passphrase, more) = read(reference, label)?;
-                    (Some(passphrase), format!("{version} {more}"))
-                }
-            };
-            Ok(Login { auth: Auth::Key { pem, passphrase }, version })
-        }
+    let mut versions = Vec::new();
+    let mut secret = |reference: &SecretRef| -> Result<Secret, Fault> {
+        let (secret, version) = read(reference, label)?;
+        versions.push(version);
+        Ok(secret)
+    };
+    let mut auth = Vec::new();
+    if let Some(KeyRef { key, passphrase, certificate }) = &credential.key {
+        let pem = secret(key)?;
+        let passphrase = passphrase.as_ref().map(&mut secret).transpose()?;
+        let certificate = certificate.as_ref().map(&mut secret).transpose()?;
+        auth.push(Auth::Key {
+            pem,
+            passphrase,
+            certificate: certificate.map(|text| text.expose().to_owned()),
+        });
     }
+    if let Some(password) = &credential.password {
+        auth.push(Auth::Password(secret(password)?));
+    }
+    Ok(Login { auth, version: versions.join(" ") })
 }
 
 /// The version alone: never a hash of the secret (a stored hash would let one guess it).
@@ -96,9 +102,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pw");
         std::fs::write(&path, "geheim\n").unwrap();
-        let credential = CredentialRef::Password(SecretRef::File(path.clone()));
+        let credential = CredentialRef::password(SecretRef::File(path.clone()));
         let first = login(&credential, "acme/sftp").unwrap();
-        let Auth::Password(secret) = &first.auth else { panic!("not a password") };
+        let [Auth::Password(secret)] = first.auth.as_slice() else { panic!("not a password") };
         assert_eq!(secret.expose(), "geheim");
         std::fs::remove_file(&path).unwrap();
         let fault = login(&credential, "acme/sftp").err().unwrap();

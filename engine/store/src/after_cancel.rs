@@ -29,6 +29,7 @@ pub(crate) async fn note(tx: &Tx, report: &Report) -> Result<bool, StoreError> {
                 "size_bytes": receipt.size_bytes,
                 "sha256": receipt.sha256,
                 "peer_identity": receipt.peer_identity,
+                "agreed": receipt.agreed,
                 "confirmed_by": receipt.confirmed_by,
             }),
         ),

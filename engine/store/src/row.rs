@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use outport_core::id::Id;
+use outport_core::ssh::Agreed;
 use outport_core::state::UnknownWord;
 use sea_orm::{QueryResult, TryGetable};
 use uuid::Uuid;
@@ -50,4 +51,12 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
     let value: serde_json::Value = get(row, column, doing)?;
     serde_json::from_value(value)
         .map_err(|error| StoreError::Unreadable { doing, problem: format!("column {column}: {error}") })
+}
+
+/// The column `agreed` of an attempt: one JSON text, `None` where there was no receipt.
+pub(crate) fn agreed(row: &QueryResult, doing: &'static str) -> Result<Option<Agreed>, StoreError> {
+    let text: Option<String> = get(row, "agreed", doing)?;
+    text.map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| StoreError::Unreadable { doing, problem: format!("column agreed: {error}") })
 }

@@ -8,7 +8,6 @@ use super::*;
 use crate::Stage;
 use crate::memory::{MemoryRemote, MemoryServer};
 use crate::remote::{PeerIdentity, RemoteError, RemoteFile, RemoteStat};
-use crate::target::Timeouts;
 
 const SMALL: u64 = 1;
 
@@ -95,18 +94,7 @@ impl Connector for TestConnector {
 }
 
 fn target(revision: &str) -> Target {
-    Target {
-        endpoint: "acme".into(),
-        revision: revision.into(),
-        label: "acme/sftp".into(),
-        host: "127.0.0.1".into(),
-        port: 22,
-        username: "u".into(),
-        auth: vec![],
-        host_key_pins: vec![],
-        timeouts: Timeouts::default(),
-        second_channel: false,
-    }
+    Target { revision: revision.into(), ..Target::new("acme/sftp", ("127.0.0.1", 22), "u", vec![]) }
 }
 
 fn pool(connector: &Arc<TestConnector>, files_per_connection: usize) -> Pool {

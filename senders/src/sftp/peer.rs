@@ -1,25 +1,26 @@
 //! What the SSH library tells about the server: its host key, its name, its goodbye.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use outport_core::ssh::{Agreed, Profile};
 use outport_core::{Code, Fault, code};
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::keys::ssh_key::{Fingerprint, HashAlg};
-use russh::{Disconnect, Names};
+use russh::{Disconnect, Names, cipher, mac};
 
+use super::clock;
 use super::session::Line;
-use super::trust::is_pinned;
+use super::trust::{Seen as Shown, Trust};
+use crate::dial::io_code;
 use crate::plug::Plug;
 use crate::remote::PeerIdentity;
-use crate::target::HostKeyPin;
 
 /// What has been seen of one server on one connection.
 #[derive(Debug, Default)]
 struct Seen {
-    host_key: Option<(Fingerprint, String)>,
+    host_key: Option<Shown>,
     version: String,
+    agreed: Agreed,
     end: Option<(&'static Code, String)>,
 }
 
@@ -40,15 +41,20 @@ impl Peer {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn host_key(&self) -> Option<(Fingerprint, String)> {
+    pub(super) fn host_key(&self) -> Option<Shown> {
         self.seen().host_key.clone()
     }
 
     pub(super) fn identity(&self) -> PeerIdentity {
         let seen = self.seen();
-        let (fingerprint, algorithm) =
-            seen.host_key.as_ref().map(|(f, a)| (f.to_string(), a.clone())).unwrap_or_default();
-        PeerIdentity { fingerprint, algorithm, banner: seen.version.clone() }
+        let shown = seen.host_key.as_ref();
+        PeerIdentity {
+            fingerprint: shown.map(|shown| shown.fingerprint.to_string()).unwrap_or_default(),
+            algorithm: shown.map(|shown| shown.algorithm.clone()).unwrap_or_default(),
+            banner: seen.version.clone(),
+            authority: shown.and_then(|shown| shown.authority).map(|authority| authority.to_string()),
+            agreed: seen.agreed.clone(),
+        }
     }
 
     /// The server's goodbye or the error of the connection, if it has ended.
@@ -83,17 +89,18 @@ impl Line for Peer {
 /// The library's callbacks for one connection.
 pub(super) struct Watcher {
     pub(super) peer: Arc<Peer>,
-    pub(super) pins: Vec<HostKeyPin>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) profile: Profile,
 }
 
 impl Handler for Watcher {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        let key = shown.public_key();
-        let fingerprint = key.fingerprint(HashAlg::Sha256);
-        self.peer.seen().host_key = Some((fingerprint, key.algorithm().to_string()));
-        Ok(is_pinned(&self.pins, &fingerprint))
+        let seen = self.trust.judge(shown, clock::now());
+        let is_believed = seen.doubt.is_none();
+        self.peer.seen().host_key = Some(seen);
+        Ok(is_believed)
     }
 
     async fn kex_done(
@@ -103,7 +110,20 @@ impl Handler for Watcher {
         session: &mut Session,
     ) -> Result<(), russh::Error> {
         let version = String::from_utf8_lossy(session.remote_sshid());
-        self.peer.seen().version = version.chars().filter(|c| !c.is_control()).take(255).collect();
+        let mut seen = self.peer.seen();
+        seen.version = version.chars().filter(|c| !c.is_control()).take(255).collect();
+        // A certificate is negotiated under a name of its own, with the hash of the server's signature in it.
+        let host_key = match seen.host_key.as_ref().is_some_and(|shown| shown.certified) {
+            true => names.key.to_certificate_type(),
+            false => names.key.to_string(),
+        };
+        seen.agreed = Agreed {
+            profile: self.profile,
+            host_key,
+            kex: names.kex.as_ref().to_owned(),
+            cipher: names.cipher.as_ref().to_owned(),
+            mac: has_mac(&names.cipher, &names.client_mac).then(|| names.client_mac.as_ref().to_owned()),
+        };
         tracing::debug!(endpoint = %self.peer.place, ssh.cipher = ?names.cipher, ssh.kex = ?names.kex, "keys are agreed");
         Ok(())
     }
@@ -123,6 +143,12 @@ impl Handler for Watcher {
             DisconnectReason::Error(error) => Err(error),
         }
     }
+}
+
+/// aes-gcm and chacha20-poly1305 authenticate by themselves; the list's MAC is agreed on and not used.
+fn has_mac(cipher: &cipher::Name, mac: &mac::Name) -> bool {
+    let own = [cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305];
+    !own.contains(cipher) && *mac != mac::NONE
 }
 
 /// RFC 4253 section 11.1. OpenSSH sends code 2 for too many refused logins; only the text tells.
@@ -149,20 +175,6 @@ pub(super) fn error_code(error: &russh::Error) -> &'static Code {
         Error::Version | Error::WrongServerSig | Error::Kex | Error::KexInit | Error::UnknownAlgo => {
             &code::SFTP_PROTOCOL
         }
-        _ => &code::ENDPOINT_RESET,
-    }
-}
-
-/// Which fault an error of the socket is.
-pub(super) fn io_code(error: &io::Error) -> &'static Code {
-    use io::ErrorKind;
-    match error.kind() {
-        ErrorKind::ConnectionRefused => &code::ENDPOINT_REFUSED,
-        ErrorKind::TimedOut => &code::ENDPOINT_TIMEOUT,
-        ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable
-        | ErrorKind::NetworkDown
-        | ErrorKind::AddrNotAvailable => &code::ENDPOINT_UNREACHABLE,
         _ => &code::ENDPOINT_RESET,
     }
 }
@@ -195,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_end_has_its_code() {
-        use io::ErrorKind as K;
+        use std::io::ErrorKind as K;
         for (kind, code) in [
             (K::ConnectionRefused, &code::ENDPOINT_REFUSED),
             (K::ConnectionReset, &code::ENDPOINT_RESET),
@@ -230,5 +242,16 @@ mod tests {
             cause(&error),
             "no common cipher; ours: aes256-gcm@openssh.com aes256-ctr; theirs: 3des-cbc"
         );
+        use russh::AlgorithmKind::{Compression, Kex, Key, Mac};
+        for (kind, word) in
+            [(Kex, "key exchange"), (Key, "host key algorithm"), (Mac, "MAC"), (Compression, "compression")]
+        {
+            let error = russh::Error::NoCommonAlgo {
+                kind,
+                ours: vec!["a".into()],
+                theirs: vec!["b".into(), "c".into()],
+            };
+            assert_eq!(cause(&error), format!("no common {word}; ours: a; theirs: b c"));
+        }
     }
 }

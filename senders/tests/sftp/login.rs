@@ -90,7 +90,7 @@ fn keys() -> Vec<PrivateKey> {
 
 fn auth(key: &PrivateKey) -> Auth {
     let pem = key.to_openssh(LineEnding::LF).unwrap();
-    Auth::Key { pem: Secret::new(pem.as_str()), passphrase: None }
+    Auth::Key { pem: Secret::new(pem.as_str()), passphrase: None, certificate: None }
 }
 
 async fn site_for(key: &PrivateKey) -> Site {
@@ -137,7 +137,10 @@ async fn secrets_that_cannot_be_used_are_found_before_connecting() {
     let site = Site::start().await;
     for (auth, code) in [
         (vec![], &code::CREDENTIAL_MISSING),
-        (vec![Auth::Key { pem: Secret::new("nonsense"), passphrase: None }], &code::ENDPOINT_SECRET_UNUSABLE),
+        (
+            vec![Auth::Key { pem: Secret::new("nonsense"), passphrase: None, certificate: None }],
+            &code::ENDPOINT_SECRET_UNUSABLE,
+        ),
     ] {
         let mut target = site.target();
         target.auth = auth;

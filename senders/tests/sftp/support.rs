@@ -56,16 +56,8 @@ pub fn password(text: &str) -> Auth {
 /// A target on loopback without pins, with short limits.
 pub fn target(port: u16, auth: Vec<Auth>) -> Target {
     Target {
-        endpoint: "acme".into(),
-        revision: "1".into(),
-        label: "acme/sftp".into(),
-        host: "127.0.0.1".into(),
-        port,
-        username: USER.into(),
-        auth,
-        host_key_pins: vec![],
         timeouts: Timeouts { login: Duration::from_secs(20), ..Timeouts::default() },
-        second_channel: false,
+        ..Target::new("acme/sftp", ("127.0.0.1", port), USER, auth)
     }
 }
 

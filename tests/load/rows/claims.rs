@@ -111,6 +111,7 @@ fn delivered(send: &ClaimedSend) -> Report {
             size_bytes: send.artifact.size_bytes,
             sha256: send.artifact.sha256.clone().unwrap_or_default(),
             peer_identity: "SHA256:memory".into(),
+            agreed: outport_core::ssh::Agreed::default(),
             confirmed_by: "reply",
             fresh_login: false,
         }),

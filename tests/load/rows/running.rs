@@ -47,6 +47,7 @@ impl Running {
             login: Login::password(&password),
             host_keys: vec![server.fingerprint().to_string()],
             prefix: format!("p{n}_"),
+            more: String::new(),
         };
         let partners: Vec<Partner> = (0..partners).map(partner).collect();
         site.apply(&partners)?;

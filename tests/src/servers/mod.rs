@@ -1,6 +1,7 @@
 //! Real servers, started by the test that needs them and gone with it.
 
 pub mod delay;
+pub mod forward;
 pub mod openssh;
 pub mod paramiko;
 pub mod postgres;

@@ -220,6 +220,16 @@ impl OpenSsh {
         Ok(())
     }
 
+    /// Has these lines of sshd_config(5) from its next start on.
+    pub fn set_lines(&mut self, lines: Vec<String>) {
+        self.config.lines = lines;
+    }
+
+    /// The file of the ed25519 host key; the public one lies beside it with `.pub`.
+    pub fn host_key_file(&self) -> &Path {
+        self.host_keys.first().map_or(Path::new(""), |key| &key.file)
+    }
+
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()

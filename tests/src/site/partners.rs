@@ -32,6 +32,8 @@ pub struct Partner {
     pub host_keys: Vec<String>,
     /// What remote names begin with: `ed_`, `in/`.
     pub prefix: String,
+    /// Further lines of the endpoint's definition, its settings for example.
+    pub more: String,
 }
 
 impl Partner {
@@ -44,6 +46,7 @@ impl Partner {
             login: Login::key(server.key_file()),
             host_keys: server.fingerprints().into_iter().map(str::to_owned).collect(),
             prefix: String::new(),
+            more: String::new(),
         }
     }
 
@@ -63,6 +66,12 @@ impl Partner {
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), ..self }
+    }
+
+    /// The same with further lines in the definition of its endpoint.
+    #[must_use]
+    pub fn with(self, lines: &str) -> Self {
+        Self { more: lines.to_owned(), ..self }
     }
 
     /// Its endpoint, as the command line names it.
@@ -101,7 +110,7 @@ kind = "json-to-csv"
 "#
     );
     for partner in partners {
-        let Partner { code, username, prefix, host_keys, .. } = partner;
+        let Partner { code, username, prefix, host_keys, more, .. } = partner;
         let (host, port) = (partner.address.ip(), partner.address.port());
         let login = match &partner.login {
             Login::Password(file) => format!("password = \"file:{file}\""),
@@ -119,6 +128,7 @@ port = {port}
 username = "{username}"
 {login}
 host_keys = {host_keys:?}
+{more}
 
 [[subscription]]
 code = "{code}-claims"

@@ -1,6 +1,7 @@
 //! Pause, resume, retry and accept-key; the switch of a subscription.
 
 use outport_core::delivery::{DeliveryState, Stage};
+use outport_core::trust::FirstUse;
 use outport_core::{EndpointId, Fault, code};
 use outport_store::acts::{endpoint, subscription};
 use outport_store::enqueue::Dispatched;
@@ -17,6 +18,7 @@ on_both!(
     resuming_ends_a_suspension_too,
     retry_lifts_every_block,
     an_accepted_key_lifts_its_block_and_joins_the_pins,
+    a_key_accepted_at_its_first_use_stays,
     a_disabled_subscription_is_passed_by_until_it_is_enabled,
     what_is_not_there_is_not_found,
 );
@@ -114,11 +116,11 @@ async fn an_accepted_key_lifts_its_block_and_joins_the_pins(world: World) {
     world.arrive("f").await;
     let id = changed_key(&world).await;
     let accepted = endpoint::accept_key(&world.store, id, "SHA256:new", by()).await.unwrap();
-    assert_eq!(accepted.pins, ["SHA256:old", "SHA256:new"]);
+    assert_eq!(accepted.pins, ["SHA256:old".into(), "SHA256:new".into()]);
     assert_eq!(accepted.seen.as_deref(), Some("SHA256:new"));
     let claim = world.claim().await;
     let row = claim.endpoints.values().next().unwrap();
-    assert_eq!(row.identity_pins, ["SHA256:old", "SHA256:new"]);
+    assert_eq!(row.identity_pins, ["SHA256:old".into(), "SHA256:new".into()]);
     assert_eq!(row.revision, 2, "old connections take no new file");
     let again = endpoint::accept_key(&world.store, id, "SHA256:new", by()).await.unwrap_err().fault();
     assert_eq!(again.code, &code::WRONG_STATE);
@@ -137,6 +139,33 @@ async fn an_accepted_key_lifts_its_block_and_joins_the_pins(world: World) {
         &definitions(&["a"], None),
     );
     assert!(plan.iter().any(|change| change.fields.iter().any(|f| f.starts_with("host_keys:"))), "{plan:?}");
+}
+
+async fn a_key_accepted_at_its_first_use_stays(world: World) {
+    let mut asking = definitions(&["a"], None);
+    asking.subscribers[0].endpoints[0].settings.first_use = FirstUse::Ask;
+    outport_store::definitions::apply(&world.store, &asking, "operator:ann").await.unwrap();
+    world.arrive("f").await;
+    let send = world.claim_one().await;
+    let fault = Fault::new(&code::HOSTKEY_FIRST_USE, "x").with_seen_identity("SHA256:new");
+    world.end(&send, End::Fault { fault, stage: Stage::Connecting, bytes_sent: 0 }).await;
+    world.pass_time().await;
+    assert!(world.claim().await.sends.is_empty(), "it waits for an operator");
+    assert_eq!(view(&world).await.seen_identity.as_deref(), Some("SHA256:new"));
+    endpoint::accept_key(&world.store, send.endpoint_id, "SHA256:new", by()).await.unwrap();
+    let again = outport_store::definitions::apply(&world.store, &asking, "operator:ann").await.unwrap();
+    assert_eq!(again, []);
+
+    // Another change of the endpoint leaves the accepted key, too; a key in the file takes its place.
+    asking.subscribers[0].endpoints[0].username = "other".into();
+    assert_eq!(
+        outport_store::definitions::apply(&world.store, &asking, "operator:ann").await.unwrap().len(),
+        1
+    );
+    assert_eq!(view(&world).await.host_keys, ["SHA256:new".into()]);
+    asking.subscribers[0].endpoints[0].host_keys = vec!["SHA256:x".into()];
+    outport_store::definitions::apply(&world.store, &asking, "operator:ann").await.unwrap();
+    assert_eq!(view(&world).await.host_keys, ["SHA256:x".into()]);
 }
 
 async fn a_disabled_subscription_is_passed_by_until_it_is_enabled(world: World) {

@@ -71,7 +71,7 @@ async fn new_settings_lift_a_block(world: World) {
     let claim = world.claim().await;
     assert_eq!(claim.sends.len(), 1);
     let endpoint = claim.endpoints.values().next().unwrap();
-    assert_eq!((endpoint.revision, endpoint.identity_pins.as_slice()), (2, &["SHA256:x".to_owned()][..]));
+    assert_eq!((endpoint.revision, endpoint.identity_pins.as_slice()), (2, &["SHA256:x".into()][..]));
 }
 
 async fn migrating_again_does_nothing(world: World) {

@@ -230,6 +230,7 @@ pub fn delivered(send: &ClaimedSend) -> End {
         size_bytes: send.artifact.size_bytes,
         sha256: send.artifact.sha256.clone().unwrap(),
         peer_identity: "SHA256:x".into(),
+        agreed: outport_core::ssh::Agreed::default(),
         confirmed_by: "reply",
         fresh_login: true,
     })

@@ -19,9 +19,7 @@ use std::sync::Arc;
 
 use outport_send::sftp::SftpConnector;
 use outport_send::source::BytesSource;
-use outport_send::{
-    Auth, Connector, NoFence, Outcome, Receipt, Remote, Secret, Target, Timeouts, Upload, push,
-};
+use outport_send::{Auth, Connector, NoFence, Outcome, Receipt, Remote, Secret, Target, Upload, push};
 use outport_tests::servers::openssh::OpenSsh;
 use outport_tests::servers::paramiko::Paramiko;
 use outport_tests::servers::proftpd::ProFtpd;
@@ -67,21 +65,17 @@ impl Server for Paramiko {
 /// The one place of these tests that says all that a target has.
 fn target(address: SocketAddr, user: &str, auth: Auth, fingerprint: &str) -> Target {
     Target {
-        endpoint: "acme".into(),
-        revision: "1".into(),
-        label: "acme/sftp".into(),
-        host: address.ip().to_string(),
-        port: address.port(),
-        username: user.into(),
-        auth: vec![auth],
         host_key_pins: vec![fingerprint.parse().unwrap()],
-        timeouts: Timeouts::default(),
-        second_channel: false,
+        ..Target::new("acme/sftp", (address.ip().to_string(), address.port()), user, vec![auth])
     }
 }
 
 fn by_key(file: &Path) -> Auth {
-    Auth::Key { pem: Secret::new(std::fs::read_to_string(file).unwrap()), passphrase: None }
+    Auth::Key {
+        pem: Secret::new(std::fs::read_to_string(file).unwrap()),
+        passphrase: None,
+        certificate: None,
+    }
 }
 
 fn by_password(password: &str) -> Auth {

@@ -141,6 +141,14 @@ impl Fields {
         self.compare(name, &old, &new, |v| v.to_string())
     }
 
+    /// Where the file leaves them to operators, those that were accepted stay.
+    fn host_keys(self, old: &Endpoint, new: &Endpoint) -> Self {
+        if new.leaves_host_keys_to_operators() {
+            return self;
+        }
+        self.compare("host_keys", &old.host_keys, &new.host_keys, |v| listed(v))
+    }
+
     /// `enabled` is the operator's: only a stated value that differs is a change.
     fn enabled(self, old: Option<bool>, new: Option<bool>) -> Self {
         match new {
@@ -152,6 +160,10 @@ impl Fields {
 
 fn shown<V: std::fmt::Display>(value: Option<&V>) -> String {
     value.map_or_else(|| "-".into(), ToString::to_string)
+}
+
+fn listed<V: std::fmt::Display>(values: &[V]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn json<V: serde::Serialize>(value: &V) -> String {
@@ -181,7 +193,9 @@ fn endpoint_fields(old: &Endpoint, new: &Endpoint) -> Vec<String> {
         .compare("password", &old.password, &new.password, |v| shown(v.as_ref()))
         .compare("key", &old.key, &new.key, |v| shown(v.as_ref()))
         .compare("key_passphrase", &old.key_passphrase, &new.key_passphrase, |v| shown(v.as_ref()))
-        .compare("host_keys", &old.host_keys, &new.host_keys, |v| v.join(" "))
+        .compare("certificate", &old.certificate, &new.certificate, |v| shown(v.as_ref()))
+        .host_keys(old, new)
+        .compare("host_cas", &old.host_cas, &new.host_cas, |v| listed(v))
         .compare("settings", &old.settings, &new.settings, json)
         .enabled(old.enabled, new.enabled)
         .0
@@ -205,6 +219,7 @@ fn subscription_fields(old: &Subscription, new: &Subscription) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::FirstUse;
 
     fn sample() -> Definitions {
         serde_json::from_str(
@@ -245,6 +260,17 @@ mod tests {
             (Verb::Change, &["host: h -> other".to_owned()][..])
         );
         assert_eq!((plan[1].verb, plan[1].name.as_str()), (Verb::Retire, "acme-claims"));
+    }
+
+    #[test]
+    fn accepted_host_keys_survive_where_first_use_asks() {
+        let mut current = sample();
+        current.subscribers[0].endpoints[0].host_keys = vec!["SHA256:x".into()];
+        assert_eq!(diff(&current, &sample())[0].fields, ["host_keys: SHA256:x -> "]);
+        let mut desired = sample();
+        desired.subscribers[0].endpoints[0].settings.first_use = FirstUse::Ask;
+        current.subscribers[0].endpoints[0].settings.first_use = FirstUse::Ask;
+        assert_eq!(diff(&current, &desired), []);
     }
 
     #[test]

@@ -6,7 +6,9 @@ pub use diff::{Change, Verb, diff};
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::{CredentialRef, KeyRef, SecretRef};
 use crate::settings::{EndpointSettings, RetryPolicy};
+use crate::trust::{FirstUse, HostCa, HostKey};
 
 /// Everything that `outport apply` owns. The same shape comes from the file and from the database.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -86,14 +88,52 @@ pub struct Endpoint {
     pub key: Option<String>,
     /// What the key is encrypted with.
     pub key_passphrase: Option<String>,
-    /// SHA-256 fingerprints of the host keys to accept.
+    /// Where an OpenSSH user certificate for the key lies.
+    pub certificate: Option<String>,
+    /// SHA-256 fingerprints of the host keys to accept, with dates where they are to count for a time only.
     #[serde(default)]
-    pub host_keys: Vec<String>,
+    pub host_keys: Vec<HostKey>,
+    /// Authorities whose host certificates are accepted.
+    #[serde(default)]
+    pub host_cas: Vec<HostCa>,
     /// The operator's, unless stated.
     pub enabled: Option<bool>,
     /// Limits and timeouts.
     #[serde(default)]
     pub settings: EndpointSettings,
+}
+
+impl Endpoint {
+    /// What it logs in with.
+    ///
+    /// # Errors
+    /// Which reference is none, what is missing, or what goes with nothing.
+    pub fn credential(&self) -> Result<CredentialRef, String> {
+        let read = |field: &str, text: &Option<String>| -> Result<Option<SecretRef>, String> {
+            text.as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|problem: String| format!("{field}: {problem}"))
+        };
+        let (password, key) = (read("password", &self.password)?, read("key", &self.key)?);
+        let passphrase = read("key_passphrase", &self.key_passphrase)?;
+        let certificate = read("certificate", &self.certificate)?;
+        let key = match key {
+            Some(key) => Some(KeyRef { key, passphrase, certificate }),
+            None if passphrase.is_some() => return Err("key_passphrase goes with a key only".into()),
+            None if certificate.is_some() => return Err("certificate goes with a key only".into()),
+            None => None,
+        };
+        if key.is_none() && password.is_none() {
+            return Err("it has neither a password nor a key".into());
+        }
+        Ok(CredentialRef { key, password })
+    }
+
+    /// Whether the host keys are those that operators accepted: the file leaves them to the database.
+    pub fn leaves_host_keys_to_operators(&self) -> bool {
+        self.settings.first_use == FirstUse::Ask && self.host_keys.is_empty()
+    }
 }
 
 /// An immutable recipe; a change makes a new version.

@@ -122,6 +122,15 @@ codes! {
     ENDPOINT_SECRET_UNUSABLE = "endpoint.secret_unusable", Config, Operator,
         "the endpoint's key file or password cannot be used: wrong format or passphrase",
         "check the file that the credential reference names";
+    ENDPOINT_SETTINGS_UNUSABLE = "endpoint.settings_unusable", Config, Operator,
+        "the stored definition of the endpoint has a value that this version cannot use",
+        "correct the value that the message names and apply the definitions";
+    ENDPOINT_PROXY_FAILED = "endpoint.proxy_failed", Endpoint, Later,
+        "the proxy cannot be reached, does not answer, or does not speak its protocol",
+        "check the endpoint's proxy setting and the proxy itself; the partner's server was not reached";
+    ENDPOINT_PROXY_REFUSED = "endpoint.proxy_refused", Endpoint, Later,
+        "the proxy was reached and does not connect us to the server",
+        "the message has the proxy's answer; ask who runs the proxy to allow host and port, or check the proxy's login";
     SFTP_NEGOTIATION = "sftp.negotiation", Config, Operator,
         "client and server share no key exchange, cipher, MAC or host key algorithm",
         "compare the two lists in the message; ask the partner to enable one of ours";
@@ -145,6 +154,12 @@ codes! {
     HOSTKEY_UNPINNED = "sftp.hostkey.unpinned", Identity, Operator,
         "the endpoint has no pinned host key; nothing was sent",
         "compare the fingerprint with the partner's, then pin it in the endpoint's host_keys";
+    HOSTKEY_FIRST_USE = "sftp.hostkey.first_use", Identity, Operator,
+        "the server's host key was seen for the first time and waits for an operator; nothing was sent",
+        "compare the fingerprint with the partner's, then accept it with `outport endpoint accept-key`";
+    HOSTKEY_CERTIFICATE = "sftp.hostkey.certificate", Identity, Operator,
+        "the server's host certificate is not one that the endpoint accepts; nothing was sent",
+        "see what is wrong with it in the message; ask the partner for a new certificate or for the right authority";
 
     // --- what the remote refuses ---
     REMOTE_NO_SUCH_FOLDER = "remote.no_such_folder", Remote, Once,

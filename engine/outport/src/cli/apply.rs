@@ -4,10 +4,12 @@ use std::path::Path;
 
 use outport_core::Fault;
 use outport_core::definitions::{Change, Definitions, Verb, diff};
+use outport_core::ssh::Profile;
 use outport_store::list::history::accepted_keys;
 use outport_store::{Store, definitions as stored};
 
 use super::acts::actor;
+use super::lane::OLD_ALGORITHMS;
 use super::up::ready_store;
 use crate::config::Config;
 use crate::definitions;
@@ -19,6 +21,7 @@ pub async fn run(config: &Config, file: &Path, check: bool) -> Result<(), Fault>
     let current = stored::current(&store).await.map_err(|e| e.fault())?;
     let plan = diff(&current, &desired);
     show(&plan)?;
+    warn_of_old_algorithms(&desired);
     if plan.iter().any(|change| change.fields.iter().any(|field| field.starts_with("host_keys"))) {
         warn_of_accepted_keys(&store, &current, &desired).await?;
     }
@@ -31,6 +34,18 @@ pub async fn run(config: &Config, file: &Path, check: bool) -> Result<(), Fault>
         output::note(&format!("{} change(s) made", done.len()));
     }
     Ok(())
+}
+
+/// Said each time: an exception that nobody is reminded of stays for ever.
+fn warn_of_old_algorithms(desired: &Definitions) {
+    for subscriber in &desired.subscribers {
+        for endpoint in subscriber.endpoints.iter().filter(|e| e.settings.ssh.profile == Profile::Compat) {
+            output::note(&format!(
+                "warning: {}/{} has ssh.profile = \"compat\"{OLD_ALGORITHMS}",
+                subscriber.code, endpoint.name
+            ));
+        }
+    }
 }
 
 /// A host key that an operator accepted by hand and that the file does not name is taken out: that may be meant, but it
@@ -60,7 +75,10 @@ fn pins(definitions: &Definitions, endpoint: &str, fingerprint: &str) -> Option<
     let (subscriber, name) = endpoint.split_once('/')?;
     let subscriber = definitions.subscribers.iter().find(|s| s.code == subscriber)?;
     let endpoint = subscriber.endpoints.iter().find(|e| e.name == name)?;
-    Some(endpoint.host_keys.iter().any(|pin| pin.trim_end_matches('=') == fingerprint))
+    Some(
+        endpoint.leaves_host_keys_to_operators()
+            || endpoint.host_keys.iter().any(|pin| pin.fingerprint.trim_end_matches('=') == fingerprint),
+    )
 }
 
 fn show(plan: &[Change]) -> Result<(), Fault> {

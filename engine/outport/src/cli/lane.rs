@@ -1,5 +1,6 @@
 //! Why a lane takes nothing now, in words, each with the command that changes it.
 
+use outport_core::ssh::Profile;
 use outport_store::list::endpoints::EndpointView;
 
 use crate::output::time;
@@ -57,6 +58,54 @@ pub fn obstacles(e: &EndpointView) -> Vec<String> {
     all
 }
 
+/// Whether the first host key that it shows waits for an operator.
+pub fn asks_at_first_use(e: &EndpointView) -> bool {
+    e.settings.get("first_use").is_some_and(|value| value == "ask")
+}
+
+/// What an endpoint accepts, or what becomes of it while it accepts nothing.
+pub fn host_keys(e: &EndpointView) -> String {
+    let keys: Vec<String> = e.host_keys.iter().map(ToString::to_string).collect();
+    let asks = asks_at_first_use(e);
+    match (keys.is_empty() && e.host_cas.is_empty(), asks, &e.seen_identity) {
+        (false, ..) if keys.is_empty() => "-".into(),
+        (false, ..) => keys.join(", "),
+        (true, true, Some(seen)) => {
+            format!("first use: {seen} waits to be accepted (`{}`)", accept_key(&e.name, Some(seen)))
+        }
+        (true, true, None) => "first use: none was seen yet; the first one waits to be accepted".into(),
+        (true, false, _) => "none is pinned: nothing is sent".into(),
+    }
+}
+
+/// `sftp://outport@[::1]:22`
+pub fn address(e: &EndpointView) -> String {
+    let host = if e.host.contains(':') { format!("[{}]", e.host) } else { e.host.clone() };
+    format!("{}://{}@{host}:{}", e.protocol, e.username, e.port)
+}
+
+fn profile(e: &EndpointView) -> &str {
+    e.settings.pointer("/ssh/profile").and_then(serde_json::Value::as_str).unwrap_or_default()
+}
+
+/// Whether old algorithms are offered there.
+pub fn is_compat(e: &EndpointView) -> bool {
+    profile(e) == Profile::Compat.as_str()
+}
+
+/// The profile, with a warning where it is an old one, and what was agreed on last.
+pub fn algorithms(e: &EndpointView) -> String {
+    let profile = Some(profile(e)).filter(|name| !name.is_empty()).unwrap_or(Profile::Modern.as_str());
+    let warning = if is_compat(e) { OLD_ALGORITHMS } else { "" };
+    match &e.agreed {
+        Some(agreed) => format!("{profile}{warning}; last agreed on {agreed}"),
+        None => format!("{profile}{warning}"),
+    }
+}
+
+/// What stands behind the profile `compat` wherever it is shown.
+pub const OLD_ALGORITHMS: &str = " (old algorithms allowed: SHA-1, CBC, 3DES)";
+
 /// The command that ends a pause or a suspension.
 pub fn resume(endpoint: &str) -> String {
     format!("outport endpoint resume {endpoint} --reason ...")
@@ -67,8 +116,8 @@ pub fn retry(endpoint: &str) -> String {
     format!("outport endpoint retry {endpoint}")
 }
 
-/// The command that accepts a host key.
+/// The command that accepts a host key: the first of those that a server with several showed.
 pub fn accept_key(endpoint: &str, seen: Option<&str>) -> String {
-    let seen = seen.unwrap_or("SHA256:...");
+    let seen = seen.and_then(|seen| seen.split(' ').next()).unwrap_or("SHA256:...");
     format!("outport endpoint accept-key {endpoint} --fingerprint {seen} --reason ...")
 }

@@ -3,6 +3,7 @@
 mod acts;
 mod apply;
 mod config_check;
+mod known_hosts;
 mod lane;
 mod problems;
 mod read;
@@ -142,6 +143,9 @@ struct SendArgs {
     /// Private key file
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    /// OpenSSH user certificate for the key
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    certificate: Option<PathBuf>,
     /// Where the password is: env:NAME or file:PATH
     #[arg(long, value_name = "REFERENCE")]
     password_from: Option<String>,
@@ -151,6 +155,24 @@ struct SendArgs {
     /// SHA-256 fingerprint of the server's host key; may be given several times
     #[arg(long = "host-key", value_name = "SHA256:...")]
     host_keys: Vec<String>,
+    /// Public key of an authority for host certificates; may be given several times
+    #[arg(long = "host-ca", value_name = "FILE")]
+    host_cas: Vec<PathBuf>,
+    /// Algorithms to offer: modern, or compat for old servers (SHA-1, CBC, 3DES)
+    #[arg(long, default_value = "modern")]
+    profile: String,
+    /// Go through a proxy: socks5://HOST:PORT or http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// User name for the proxy
+    #[arg(long, value_name = "NAME", requires = "proxy")]
+    proxy_username: Option<String>,
+    /// Where the proxy's password is: env:NAME or file:PATH
+    #[arg(long, value_name = "REFERENCE", requires = "proxy_username")]
+    proxy_password_from: Option<String>,
+    /// Address of this machine to connect from
+    #[arg(long, value_name = "IP")]
+    source_address: Option<std::net::IpAddr>,
     /// Use a second SFTP channel for large files: faster to a server that is far away
     #[arg(long)]
     second_channel: bool,
@@ -288,6 +310,11 @@ enum EndpointCommand {
         after_help = "Examples:\n  outport endpoint simulate acme/sftp --outage \"fri 18:00..mon 08:00\" --files 4000\n  outport endpoint simulate acme/sftp --outage 2026-11-20T18:00:00Z..2026-11-21T06:00:00Z --fault credential.refused"
     )]
     Simulate(simulate::SimulateArgs),
+    /// Print what a known_hosts file says of a host, as lines for partners.toml; stores nothing
+    #[command(
+        after_help = "Example:\n  outport endpoint import-known-hosts ~/.ssh/known_hosts --host sftp.acme.example --port 2222"
+    )]
+    ImportKnownHosts(known_hosts::KnownHostsArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -348,6 +375,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Delivery(DeliveryCommand::Act(act)) => return acts::delivery(&load()?.0, act).await,
         Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
         Command::Endpoint(EndpointCommand::Simulate(args)) => simulate::run(&load()?.0, args).await?,
+        Command::Endpoint(EndpointCommand::ImportKnownHosts(args)) => return known_hosts::run(args),
         Command::Endpoint(EndpointCommand::Act(act)) => return acts::endpoint(&load()?.0, act).await,
         Command::Subscription(SubscriptionCommand::Read(command)) => {
             read::subscriptions(&load()?.0, command).await?

@@ -142,6 +142,7 @@ pub async fn deliveries(config: &Config, command: DeliveryRead) -> Result<(), Fa
 
 fn show_delivery(detail: DeliveryDetail) -> Result<(), Fault> {
     let d = detail.delivery;
+    let agreed = detail.attempt.iter().rev().find_map(|attempt| attempt.agreed.as_ref());
     let resolved = match (d.resolved_at, d.resolved_by) {
         (Some(at), Some(by)) => format!("by {by} at {}", time(at)),
         _ => "-".into(),
@@ -162,6 +163,7 @@ fn show_delivery(detail: DeliveryDetail) -> Result<(), Fault> {
         ("next try", d.due_at.map_or_else(|| "-".into(), time)),
         ("possible duplicate", d.possible_duplicate.to_string()),
         ("resolved", resolved),
+        ("connection", or_dash(agreed)),
     ];
     output::pairs_and_report(&values, ("fault", d.fault.as_deref()))?;
     let rows = detail.attempt.into_iter().map(|a| {
@@ -181,6 +183,13 @@ fn show_delivery(detail: DeliveryDetail) -> Result<(), Fault> {
         &["attempt", "started", "stage", "outcome", "ms", "bytes", "confirmed", "host key", "fault"],
         rows.collect(),
     )
+}
+
+fn listed<T: std::fmt::Display>(values: &[T]) -> String {
+    if values.is_empty() {
+        return "-".into();
+    }
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub async fn transforms(config: &Config, command: TransformCommand) -> Result<(), Fault> {
@@ -249,7 +258,8 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
             }
             let rows = endpoints.into_iter().map(|e| {
                 let blocked = lane::standstill(&e);
-                let address = format!("{}://{}@{}:{}", e.protocol, e.username, e.host, e.port);
+                let compat = if lane::is_compat(&e) { " (compat)" } else { "" };
+                let address = format!("{}{compat}", lane::address(&e));
                 vec![e.name, address, e.health, blocked, e.waiting.to_string()]
             });
             output::table(&["name", "address", "lane", "blocked", "waiting"], rows.collect())
@@ -262,16 +272,20 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
             }
             let paused = match (&e.paused_by, e.paused_at) {
                 (Some(by), Some(at)) => {
-                    format!("by {by} since {}: {}", time(at), e.pause_reason.unwrap_or_default())
+                    format!("by {by} since {}: {}", time(at), e.pause_reason.clone().unwrap_or_default())
                 }
                 _ => "-".into(),
             };
+            let (address, host_keys) = (lane::address(&e), lane::host_keys(&e));
+            let algorithms = lane::algorithms(&e);
             output::pairs(&[
                 ("id", e.id.to_string()),
                 ("name", e.name),
-                ("address", format!("{}://{}@{}:{}", e.protocol, e.username, e.host, e.port)),
+                ("address", address),
                 ("credential", e.credential),
-                ("host keys", e.host_keys.join(" ")),
+                ("host keys", host_keys),
+                ("host authorities", listed(&e.host_cas)),
+                ("algorithms", algorithms),
                 ("settings", e.settings.to_string()),
                 ("revision", e.revision.to_string()),
                 ("enabled", e.enabled.to_string()),

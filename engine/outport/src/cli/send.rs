@@ -1,6 +1,7 @@
 //! `outport send FILE... URL`: the product's own sender, without a database.
 
 mod local_file;
+mod target;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,12 +10,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use outport_core::credential::{CredentialRef, SecretRef};
 use outport_core::remote_name::temp_name;
 use outport_core::{DeliveryId, Fault, RemoteName, code};
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::sftp::SftpConnector;
-use outport_send::{HostKeyPin, NoFence, Outcome, Receipt, SftpUrl, Target, Timeouts, Upload, deliver};
+use outport_send::{NoFence, Outcome, Receipt, SftpUrl, Target, Upload, deliver};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::local_file::LocalFile;
 use super::SendArgs;
 use super::up::byte_bar;
-use crate::{output, secrets};
+use crate::output;
 
 /// Sessions at a time. Partners often allow only a few.
 const CONNECTIONS: usize = 2;
@@ -46,7 +46,7 @@ pub async fn send(args: SendArgs) -> Result<ExitCode, Fault> {
     let url = SftpUrl::parse(url)?;
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let names = names(&url, &files)?;
-    let target = Arc::new(target(&args, &url)?);
+    let target = Arc::new(target::target(&args, &url)?);
     let sizes = files.iter().map(|file| size_of(file)).collect::<Result<Vec<u64>, Fault>>()?;
     let bar = byte_bar();
     bar.set_length(sizes.iter().sum());
@@ -134,44 +134,6 @@ fn names(url: &SftpUrl, files: &[PathBuf]) -> Result<Vec<RemoteName>, Fault> {
             Ok(name)
         })
         .collect()
-}
-
-fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
-    let username = match &url.username {
-        Some(name) => name.clone(),
-        None => {
-            std::env::var("USER").map_err(|_| usage("the URL has no user name: write sftp://USER@HOST/"))?
-        }
-    };
-    let reference = |text: &str| text.parse::<SecretRef>().map_err(usage);
-    let mut auth = Vec::new();
-    let label = "the server";
-    if let Some(key) = &args.identity {
-        let passphrase = args.passphrase_from.as_deref().map(reference).transpose()?;
-        let credential = CredentialRef::Key { key: SecretRef::File(key.clone()), passphrase };
-        auth.push(secrets::login(&credential, label)?.auth);
-    }
-    if let Some(password) = &args.password_from {
-        auth.push(secrets::login(&CredentialRef::Password(reference(password)?), label)?.auth);
-    }
-    if auth.is_empty() {
-        return Err(
-            usage("no way to log in").with_hint("give --identity KEYFILE or --password-from env:NAME")
-        );
-    }
-    let pins = args.host_keys.iter().map(|pin| pin.parse::<HostKeyPin>().map_err(|e| usage(e.to_string())));
-    Ok(Target {
-        endpoint: "ad hoc".into(),
-        revision: "1".into(),
-        label: label.into(),
-        host: url.host.clone(),
-        port: url.port,
-        username,
-        auth,
-        host_key_pins: pins.collect::<Result<_, _>>()?,
-        timeouts: Timeouts::default(),
-        second_channel: args.second_channel,
-    })
 }
 
 async fn one(

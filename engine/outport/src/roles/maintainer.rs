@@ -82,7 +82,7 @@ async fn lift_changed_secrets(engine: &Engine, seen: &mut Seen) -> Result<(), Fa
     let refused = list::endpoints::refused(&engine.store).await.map_err(|e| e.fault())?;
     seen.retain(|endpoint, _| refused.iter().any(|(blocked, ..)| blocked == endpoint));
     for (endpoint, credential, refused_version) in refused {
-        let Ok(credential) = credential.parse::<CredentialRef>() else { continue };
+        let Ok(credential) = CredentialRef::from_stored(&credential) else { continue };
         let now = secrets::version(&credential, "a blocked endpoint").ok();
         let alone = engine.lock.is_some();
         let refused_here =

@@ -1,6 +1,7 @@
 //! Acts on an endpoint and its lane: pause, resume, try now, accept a host key. The lane is locked first.
 
 use outport_core::lane::{BlockReason, Lane};
+use outport_core::trust::HostKey;
 use outport_core::{EndpointId, Millis};
 use sea_orm::{QueryResult, Value};
 use serde_json::json;
@@ -109,8 +110,8 @@ pub async fn retry(store: &Store, endpoint: EndpointId, actor: &str) -> Result<(
 /// What accepting a key came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Every fingerprint that the endpoint accepts now.
-    pub pins: Vec<String>,
+    /// Every host key that the endpoint accepts now.
+    pub pins: Vec<HostKey>,
     /// The one that the server showed when the lane was blocked.
     pub seen: Option<String>,
 }
@@ -132,13 +133,16 @@ pub async fn accept_key(
         let blocked = lane.blocked_reason == Some(BlockReason::Identity);
         let mut pins = pins(tx, endpoint).await?;
         let before = pins.clone();
-        if pins.iter().any(|pin| pin == fingerprint) {
+        let now = tx.now().await?;
+        if pins.iter().any(|pin| pin.fingerprint == fingerprint && pin.validity().holds(now)) {
             if !blocked {
                 let message = format!("{fingerprint} is accepted already");
                 return Err(refused(message, "nothing to do; `outport endpoint show` lists the host keys"));
             }
         } else {
-            pins.push(fingerprint.to_owned());
+            // Whatever dates it had, it is accepted from now on.
+            pins.retain(|pin| pin.fingerprint != fingerprint);
+            pins.push(fingerprint.into());
             tx.exec(
                 "UPDATE endpoint SET identity_pins = $2, revision = revision + 1 WHERE id = $1",
                 args![endpoint.uuid(), Value::from(json!(pins))],
@@ -170,7 +174,7 @@ async fn lock(tx: &Tx, endpoint: EndpointId) -> Result<QueryResult, StoreError> 
     tx.row(&sql, args![endpoint.uuid()]).await?.ok_or_else(|| not_found("endpoint", endpoint))
 }
 
-async fn pins(tx: &Tx, endpoint: EndpointId) -> Result<Vec<String>, StoreError> {
+async fn pins(tx: &Tx, endpoint: EndpointId) -> Result<Vec<HostKey>, StoreError> {
     let sql = "SELECT identity_pins FROM endpoint WHERE id = $1 {lock}";
     let row = tx.row(sql, args![endpoint.uuid()]).await?.ok_or_else(|| not_found("endpoint", endpoint))?;
     json_column(&row, "identity_pins", tx.doing())

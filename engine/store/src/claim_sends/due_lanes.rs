@@ -48,7 +48,8 @@ pub(super) async fn lock(
     };
     let sql = format!(
         "SELECT {}, lane.max_connections, {{now}} AS now, e.id AS endpoint_id, e.revision, s.code AS subscriber, \
-                e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.settings \
+                e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.host_cas, \
+                e.settings \
          FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
          WHERE (lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({}))) \
            AND lane.blocked_until <= {{now}} \
@@ -103,6 +104,7 @@ fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), S
         username: get(row, "username", doing)?,
         credential_ref: get(row, "credential_ref", doing)?,
         identity_pins: json(row, "identity_pins", doing)?,
+        host_cas: json(row, "host_cas", doing)?,
         settings: json(row, "settings", doing)?,
     };
     let lane = lanes::read(row, doing)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use outport_core::delivery::OnUnconfirmed;
 use outport_core::settings::EndpointSettings;
+use outport_core::trust::{HostCa, HostKey};
 use outport_core::{DeliveryId, EndpointId, FileId, LeaseId};
 
 use crate::enqueue::Snapshot;
@@ -112,10 +113,12 @@ pub struct EndpointRow {
     pub port: u16,
     /// Login name.
     pub username: String,
-    /// `env:NAME` or `file:PATH`, one or several.
+    /// What it logs in with, as [`CredentialRef::stored`](outport_core::credential::CredentialRef::stored) wrote it.
     pub credential_ref: String,
-    /// SHA-256 fingerprints of accepted host keys.
-    pub identity_pins: Vec<String>,
+    /// Accepted host keys.
+    pub identity_pins: Vec<HostKey>,
+    /// Authorities of accepted host certificates.
+    pub host_cas: Vec<HostCa>,
     /// Limits and timeouts.
     pub settings: EndpointSettings,
 }

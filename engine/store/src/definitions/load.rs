@@ -1,6 +1,6 @@
 //! The tables as one [`Definitions`] value.
 
-use outport_core::credential::CredentialRef;
+use outport_core::credential::{CredentialRef, KeyRef, SecretRef};
 use outport_core::definitions::{
     Definitions, Endpoint, FileGroup, Rule, Subscriber, Subscription, TransformSpec,
 };
@@ -53,8 +53,8 @@ async fn subscribers(tx: &Tx) -> Result<Vec<Subscriber>, StoreError> {
     let doing = tx.doing();
     let endpoints = tx
         .rows(
-            "SELECT subscriber_id, name, protocol, host, port, username, credential_ref, identity_pins, settings, \
-             enabled FROM endpoint WHERE retired_at IS NULL ORDER BY name",
+            "SELECT subscriber_id, name, protocol, host, port, username, credential_ref, identity_pins, \
+             host_cas, settings, enabled FROM endpoint WHERE retired_at IS NULL ORDER BY name",
             vec![],
         )
         .await?;
@@ -79,14 +79,12 @@ async fn subscribers(tx: &Tx) -> Result<Vec<Subscriber>, StoreError> {
 }
 
 fn read_endpoint(row: &QueryResult, doing: &'static str) -> Result<Endpoint, StoreError> {
-    let credential: CredentialRef = get::<String>(row, "credential_ref", doing)?
-        .parse()
+    let credential = CredentialRef::from_stored(&get::<String>(row, "credential_ref", doing)?)
         .map_err(|problem| StoreError::Unreadable { doing, problem: format!("credential_ref: {problem}") })?;
-    let (password, key, key_passphrase) = match credential {
-        CredentialRef::Password(secret) => (Some(secret.to_string()), None, None),
-        CredentialRef::Key { key, passphrase } => {
-            (None, Some(key.to_string()), passphrase.map(|p| p.to_string()))
-        }
+    let text = |secret: Option<SecretRef>| secret.map(|secret| secret.to_string());
+    let (key, key_passphrase, certificate) = match credential.key {
+        Some(KeyRef { key, passphrase, certificate }) => (Some(key), passphrase, certificate),
+        None => (None, None, None),
     };
     Ok(Endpoint {
         name: get(row, "name", doing)?,
@@ -94,10 +92,12 @@ fn read_endpoint(row: &QueryResult, doing: &'static str) -> Result<Endpoint, Sto
         host: get(row, "host", doing)?,
         port: u16::try_from(get::<i32>(row, "port", doing)?).ok(),
         username: get(row, "username", doing)?,
-        password,
-        key,
-        key_passphrase,
+        password: text(credential.password),
+        key: text(key),
+        key_passphrase: text(key_passphrase),
+        certificate: text(certificate),
         host_keys: json(row, "identity_pins", doing)?,
+        host_cas: json(row, "host_cas", doing)?,
         enabled: Some(get(row, "enabled", doing)?),
         settings: json(row, "settings", doing)?,
     })

@@ -1,6 +1,5 @@
 //! One line of a plan, written.
 
-use outport_core::credential::{CredentialRef, SecretRef};
 use outport_core::definitions::{Change, Definitions, Endpoint, Rule, TransformSpec, Verb};
 use outport_core::id::Id;
 use outport_core::lane::NEVER;
@@ -200,18 +199,21 @@ fn endpoint_of<'a>(desired: &'a Definitions, label: &str) -> Result<(&'a str, &'
 
 async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, StoreError> {
     let (subscriber, endpoint) = endpoint_of(desired, label)?;
-    let credential = credential(endpoint, label)?;
+    let credential = endpoint.credential().map_err(|problem| {
+        Fault::new(&code::CONFIG_INVALID, format!("the credential of endpoint {label}: {problem}"))
+    })?;
     let subscriber_id =
         one_id(tx, "SELECT id FROM subscriber WHERE code = $1", args![subscriber], subscriber).await?;
     let id = one_id(
         tx,
         "INSERT INTO endpoint (id, subscriber_id, name, protocol, host, port, username, credential_ref, \
-           identity_pins, settings, enabled) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, true)) \
+           identity_pins, host_cas, settings, enabled) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, true)) \
          ON CONFLICT (subscriber_id, name) DO UPDATE SET protocol = excluded.protocol, host = excluded.host, \
            port = excluded.port, username = excluded.username, credential_ref = excluded.credential_ref, \
-           identity_pins = excluded.identity_pins, settings = excluded.settings, \
-           enabled = coalesce($11, endpoint.enabled), revision = endpoint.revision + 1, retired_at = NULL \
+           identity_pins = CASE WHEN $13 THEN endpoint.identity_pins ELSE excluded.identity_pins END, \
+           host_cas = excluded.host_cas, settings = excluded.settings, \
+           enabled = coalesce($12, endpoint.enabled), revision = endpoint.revision + 1, retired_at = NULL \
          RETURNING id",
         args![
             Uuid::now_v7(),
@@ -221,10 +223,12 @@ async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, S
             endpoint.host.clone(),
             i32::from(endpoint.port.unwrap_or(22)),
             endpoint.username.clone(),
-            credential.to_string(),
+            credential.stored(),
             to_json(&endpoint.host_keys)?,
+            to_json(&endpoint.host_cas)?,
             to_json(&endpoint.settings)?,
-            endpoint.enabled
+            endpoint.enabled,
+            endpoint.leaves_host_keys_to_operators()
         ],
         label,
     )
@@ -310,29 +314,6 @@ async fn subscription(tx: &Tx, desired: &Definitions, code: &str) -> Result<Uuid
         _ => fifo::dissolve(tx, Id::from_uuid(id)).await?,
     }
     Ok(id)
-}
-
-/// The endpoint's login as one reference.
-pub(super) fn credential(endpoint: &Endpoint, label: &str) -> Result<CredentialRef, StoreError> {
-    let parse = |text: &str| -> Result<SecretRef, StoreError> {
-        text.parse().map_err(|problem: String| {
-            Fault::new(&code::CONFIG_INVALID, format!("the credential of endpoint {label}: {problem}")).into()
-        })
-    };
-    match (&endpoint.password, &endpoint.key) {
-        (Some(password), None) if endpoint.key_passphrase.is_none() => {
-            Ok(CredentialRef::Password(parse(password)?))
-        }
-        (None, Some(key)) => Ok(CredentialRef::Key {
-            key: parse(key)?,
-            passphrase: endpoint.key_passphrase.as_deref().map(parse).transpose()?,
-        }),
-        _ => Err(Fault::new(
-            &code::CONFIG_INVALID,
-            format!("endpoint {label} must have either a password or a key (key_passphrase only with a key)"),
-        )
-        .into()),
-    }
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, StoreError> {

@@ -26,6 +26,7 @@ pub struct Model {
     pub remote_hash: Option<String>,
     pub sha256: Option<String>,
     pub peer_identity: Option<String>,
+    pub agreed: Option<String>,
     pub confirmed_by: Option<String>,
     pub duration_ms: Option<i64>,
     #[sea_orm(column_type = "JsonBinary", nullable)]

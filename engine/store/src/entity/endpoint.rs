@@ -17,6 +17,8 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub identity_pins: Json,
     #[sea_orm(column_type = "JsonBinary")]
+    pub host_cas: Json,
+    #[sea_orm(column_type = "JsonBinary")]
     pub settings: Json,
     pub revision: i32,
     pub enabled: bool,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use outport_core::delivery::{DeliveryState, Stage};
 use outport_core::retry::{Limits, Past};
+use outport_core::ssh::Agreed;
 use outport_core::{DeliveryId, EndpointId, Fault, LeaseId, Millis, SubscriptionId, Timing};
 use sea_orm::QueryResult;
 
@@ -95,8 +96,10 @@ pub struct Receipt {
     pub size_bytes: u64,
     /// Of the content that was sent, in hex.
     pub sha256: String,
-    /// Host key fingerprint.
+    /// Host key fingerprint, and that of the authority that vouches for it.
     pub peer_identity: String,
+    /// What was agreed on with the server.
+    pub agreed: Agreed,
     /// `reply` or `probe`.
     pub confirmed_by: &'static str,
     /// The connection was made for this file, so the login works now.

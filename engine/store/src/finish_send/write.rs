@@ -34,7 +34,8 @@ pub(super) async fn attempts(tx: &Tx, settled: &[Settled<'_>]) -> Result<(), Sto
          stage = CASE WHEN stage = 'renaming' AND new.column5 <> 'confirming' THEN stage ELSE new.column5 END, \
          class = new.column6, code = new.column7, message = new.column8, bytes_sent = new.column9, \
          remote_temp = new.column10, remote_final = new.column11, remote_size = new.column12, sha256 = new.column13, \
-         peer_identity = new.column14, confirmed_by = new.column15, duration_ms = new.column16",
+         peer_identity = new.column14, confirmed_by = new.column15, duration_ms = new.column16, \
+         agreed = new.column17",
         "attempt.delivery_id = new.column1 AND attempt.lease_id = new.column2 AND attempt.outcome IS NULL",
         rows,
     )
@@ -76,7 +77,8 @@ fn attempt(settled: &Settled<'_>) -> Vec<Value> {
         receipt.map(|r| r.sha256.clone()),
         receipt.map(|r| r.peer_identity.clone()).or_else(|| fault.and_then(|f| f.seen_identity.clone())),
         receipt.map(|r| r.confirmed_by),
-        report.duration_ms
+        report.duration_ms,
+        receipt.map(|r| serde_json::json!(r.agreed).to_string())
     ]
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use outport_core::delivery::DeliveryState;
+use outport_core::ssh::Agreed;
 use outport_core::{DeliveryId, FileId, Millis, ReplayId};
 use sea_orm::QueryResult;
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use super::{Conditions, Page};
 use crate::Store;
 use crate::error::StoreError;
-use crate::row::{get, id, maybe_id};
+use crate::row::{agreed, get, id, maybe_id};
 use crate::sql::args;
 
 /// One delivery.
@@ -61,6 +62,8 @@ pub struct AttemptView {
     pub remote_size: Option<i64>,
     pub sha256: Option<String>,
     pub peer_identity: Option<String>,
+    /// What was agreed on with the server; of a receipt.
+    pub agreed: Option<Agreed>,
     pub confirmed_by: Option<String>,
     pub duration_ms: Option<i64>,
 }
@@ -153,7 +156,7 @@ pub async fn show(store: &Store, delivery: DeliveryId) -> Result<Option<Delivery
 }
 
 const ATTEMPTS: &str = "SELECT delivery_id, n, started_at, ended_at, stage, outcome, charged, code, message, bytes_sent, \
-    remote_final, remote_size, sha256, peer_identity, confirmed_by, duration_ms FROM attempt";
+    remote_final, remote_size, sha256, peer_identity, agreed, confirmed_by, duration_ms FROM attempt";
 
 fn attempt(row: &QueryResult, doing: &'static str) -> Result<AttemptView, StoreError> {
     Ok(AttemptView {
@@ -170,6 +173,7 @@ fn attempt(row: &QueryResult, doing: &'static str) -> Result<AttemptView, StoreE
         remote_size: get(row, "remote_size", doing)?,
         sha256: get(row, "sha256", doing)?,
         peer_identity: get(row, "peer_identity", doing)?,
+        agreed: agreed(row, doing)?,
         confirmed_by: get(row, "confirmed_by", doing)?,
         duration_ms: get(row, "duration_ms", doing)?,
     })

@@ -1,13 +1,16 @@
 //! Endpoints with their lane.
 
+use outport_core::credential::CredentialRef;
 use outport_core::lane::NEVER;
+use outport_core::ssh::Agreed;
+use outport_core::trust::{HostCa, HostKey};
 use outport_core::{EndpointId, Millis};
 use sea_orm::QueryResult;
 use serde::Serialize;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::row::{get, id, json};
+use crate::row::{agreed, get, id, json};
 use crate::sql::args;
 
 /// One endpoint and how its lane stands.
@@ -21,8 +24,11 @@ pub struct EndpointView {
     pub port: i32,
     pub username: String,
     pub credential: String,
-    pub host_keys: Vec<String>,
+    pub host_keys: Vec<HostKey>,
+    pub host_cas: Vec<HostCa>,
     pub settings: serde_json::Value,
+    /// What was agreed on with the server for the newest delivery that has a receipt.
+    pub agreed: Option<Agreed>,
     pub revision: i32,
     pub enabled: bool,
     pub retired_at: Option<Millis>,
@@ -42,9 +48,13 @@ pub struct EndpointView {
 }
 
 const SELECT: &str = "SELECT e.id, b.code, e.name, e.protocol, e.host, e.port, e.username, e.credential_ref, \
-    e.identity_pins, e.settings, e.revision, e.enabled, e.retired_at, l.health, l.blocked_reason, l.blocked_until, \
+    e.identity_pins, e.host_cas, e.settings, e.revision, e.enabled, e.retired_at, l.health, l.blocked_reason, l.blocked_until, \
     l.seen_identity, l.paused_by, l.pause_reason, l.paused_at, l.suspended_at, l.strikes, l.login_strikes, l.failing_since, \
-    (SELECT count(*) FROM send_job j WHERE j.endpoint_id = e.id) AS waiting \
+    (SELECT count(*) FROM send_job j WHERE j.endpoint_id = e.id) AS waiting, \
+    (SELECT a.agreed FROM (SELECT d.id FROM delivery d WHERE d.subscriber_id = e.subscriber_id \
+        AND d.endpoint_id = e.id ORDER BY d.id DESC LIMIT 100) AS newest \
+     JOIN attempt a ON a.delivery_id = newest.id WHERE a.agreed IS NOT NULL \
+     ORDER BY a.delivery_id DESC, a.n DESC LIMIT 1) AS agreed \
     FROM endpoint e JOIN subscriber b ON b.id = e.subscriber_id JOIN lane l ON l.endpoint_id = e.id";
 
 fn view(row: &QueryResult, doing: &'static str) -> Result<EndpointView, StoreError> {
@@ -58,8 +68,10 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<EndpointView, StoreErr
         host: get(row, "host", doing)?,
         port: get(row, "port", doing)?,
         username: get(row, "username", doing)?,
-        credential: get(row, "credential_ref", doing)?,
+        credential: shown_credential(&get::<String>(row, "credential_ref", doing)?),
         host_keys: json(row, "identity_pins", doing)?,
+        host_cas: json(row, "host_cas", doing)?,
+        agreed: agreed(row, doing)?,
         settings: get(row, "settings", doing)?,
         revision: get(row, "revision", doing)?,
         enabled: get(row, "enabled", doing)?,
@@ -77,6 +89,11 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<EndpointView, StoreErr
         failing_since: get(row, "failing_since", doing)?,
         waiting: get(row, "waiting", doing)?,
     })
+}
+
+/// A credential that cannot be read is shown as it stands: it holds references, never a secret.
+fn shown_credential(stored: &str) -> String {
+    CredentialRef::from_stored(stored).map_or_else(|_| stored.to_owned(), |credential| credential.to_string())
 }
 
 /// All of them, by name; retired ones only when they still have work.

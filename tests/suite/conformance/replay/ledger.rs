@@ -244,6 +244,7 @@ fn receipt(delivery: Uuid) -> attempt::Model {
         remote_hash: None,
         sha256: Some(SHA.into()),
         peer_identity: None,
+        agreed: None,
         confirmed_by: Some("reply".into()),
         duration_ms: Some(1),
         detail: None,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use outport_core::trust::HostKey;
 use outport_core::{EndpointId, Fault, code};
 use outport_send::HostKeyPin;
 use outport_store::Store;
@@ -10,6 +11,7 @@ use outport_store::acts::endpoint::{self, Accepted};
 use outport_store::list::{self, endpoints::EndpointView};
 
 use super::{Why, actor, could_not, name_or_id};
+use crate::cli::lane;
 use crate::cli::read::found;
 use crate::cli::up::ready_store;
 use crate::config::Config;
@@ -85,7 +87,7 @@ pub async fn run(config: &Config, act: EndpointAct) -> Result<ExitCode, Fault> {
                 .await
                 .map_err(could_not("accept a key of", &e.name))?;
             output::line(&format!("{} accepts {pin}", e.name))?;
-            note_accepted(&e.name, &pin, &accepted);
+            note_accepted(&e, &pin, &accepted);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -99,16 +101,33 @@ async fn open(config: &Config, name: &str) -> Result<(Store, EndpointView), Faul
     Ok((store, endpoint))
 }
 
-fn note_accepted(name: &str, pin: &str, accepted: &Accepted) {
+fn note_accepted(e: &EndpointView, pin: &str, accepted: &Accepted) {
     if let Some(seen) = accepted.seen.as_deref().filter(|seen| *seen != pin) {
         output::note(&output::safe(&format!(
             "warning: the server last showed {seen}, which is not this key; the lane is blocked again if it still does"
         )));
     }
     // The definitions are the truth of `apply`: without this line it would take the key back, and say so in its plan.
-    output::note(&format!(
-        "put this into partners.toml, at {name}; the next `outport apply` takes the key out again without it:"
-    ));
-    let pins: Vec<String> = accepted.pins.iter().map(|pin| format!("{:?}", output::safe(pin))).collect();
+    let name = &e.name;
+    output::note(&match lane::asks_at_first_use(e) {
+        true => format!(
+            "it stays for as long as {name} has first_use = \"ask\" and no host_keys in partners.toml; or put this there:"
+        ),
+        false => format!(
+            "put this into partners.toml, at {name}; the next `outport apply` takes the key out again without it:"
+        ),
+    });
+    let pins: Vec<String> = accepted.pins.iter().map(|pin| output::safe(&as_toml(pin))).collect();
     output::note(&format!("    host_keys = [{}]", pins.join(", ")));
+}
+
+/// A host key as it stands in `partners.toml`.
+fn as_toml(key: &HostKey) -> String {
+    let date = |name: &str, at: Option<jiff::Timestamp>| {
+        at.map(|at| format!(", {name} = \"{at}\"")).unwrap_or_default()
+    };
+    if key.is_undated() {
+        return format!("{:?}", key.fingerprint);
+    }
+    format!("{{ fingerprint = {:?}{}{} }}", key.fingerprint, date("from", key.from), date("until", key.until))
 }

@@ -12,15 +12,14 @@ use outport_core::delivery::Stage;
 use outport_core::remote_name::temp_name;
 use outport_core::{Class, Fault, Millis, RemoteName, code};
 use outport_objects::Expected;
-use outport_send::{
-    Fence, HostKeyPin, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver,
-};
+use outport_send::{Fence, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver};
 use outport_store::after_cancel;
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen};
 use outport_store::finish_send::{End, Finished, Receipt, Report};
 use outport_store::stage::Entering;
 
 use super::source::Artifact;
+use crate::connection;
 use crate::crash_point::{self, Point};
 use crate::engine::{Engine, ours};
 use crate::roles::leases::Held;
@@ -127,30 +126,35 @@ async fn push(
 }
 
 fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
-    let credential: CredentialRef = endpoint.credential_ref.parse().map_err(|problem| {
+    let credential = CredentialRef::from_stored(&endpoint.credential_ref).map_err(|problem| {
         Fault::new(
             &code::ENDPOINT_SECRET_UNUSABLE,
             format!("the credential of {}: {problem}", endpoint.label),
         )
     })?;
     let login = secrets::login(&credential, &endpoint.label)?;
-    let pins = endpoint.identity_pins.iter().map(|pin| {
-        pin.parse::<HostKeyPin>().map_err(|error| {
-            Fault::new(
-                &code::HOSTKEY_UNPINNED,
-                format!("a host key pin of {} is unusable: {error}", endpoint.label),
-            )
-        })
-    });
+    // Checked when they were applied, by whatever version did that. It is no file's fault if they are not good any more.
+    let stored = |fault: Fault| match fault.code == &code::CONFIG_INVALID {
+        true => Fault { code: &code::ENDPOINT_SETTINGS_UNUSABLE, ..fault },
+        false => fault,
+    };
+    let (route, proxy_version) = connection::route(&endpoint.settings, &endpoint.label).map_err(stored)?;
+    // A new password of the proxy makes a new connection, as a new one of the endpoint does.
+    let proxy_version = proxy_version.unwrap_or_default();
     let target = Target {
         endpoint: endpoint.endpoint_id.to_string(),
-        revision: format!("{} {}", endpoint.revision, login.version),
+        revision: format!("{} {} {proxy_version}", endpoint.revision, login.version),
         label: endpoint.label.clone(),
         host: endpoint.host.clone(),
         port: endpoint.port,
         username: endpoint.username.clone(),
-        auth: vec![login.auth],
-        host_key_pins: pins.collect::<Result<_, _>>()?,
+        auth: login.auth,
+        login_order: endpoint.settings.login.clone(),
+        host_key_pins: connection::pins(&endpoint.identity_pins, &endpoint.label).map_err(stored)?,
+        host_authorities: connection::authorities(&endpoint.host_cas, &endpoint.label).map_err(stored)?,
+        first_use: endpoint.settings.first_use,
+        algorithms: connection::algorithms(&endpoint.settings.ssh, &endpoint.label).map_err(stored)?,
+        route,
         timeouts: Timeouts {
             connect: endpoint.settings.connect_timeout.0,
             login: endpoint.settings.login_timeout.0,
@@ -188,7 +192,8 @@ fn end_of(outcome: Outcome) -> (Option<End>, bool) {
                 remote_final: receipt.remote_final,
                 size_bytes: receipt.size_bytes,
                 sha256: receipt.sha256.to_string(),
-                peer_identity: receipt.peer.fingerprint,
+                peer_identity: receipt.peer.proof(),
+                agreed: receipt.peer.agreed,
                 confirmed_by: receipt.confirmed_by.as_str(),
                 fresh_login: receipt.fresh_login,
             };
