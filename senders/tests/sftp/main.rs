@@ -9,3 +9,4 @@ mod openssh_client;
 mod scripted;
 mod support;
 mod uploads;
+mod windows;
