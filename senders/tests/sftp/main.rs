@@ -10,3 +10,4 @@ mod proxies;
 mod scripted;
 mod support;
 mod uploads;
+mod windows;

@@ -39,11 +39,19 @@ pub struct Manners {
     pub first: Option<Vec<u8>>,
     pub extensions: Vec<&'static str>,
     pub host_keys: Vec<Algorithm>,
+    /// What a channel takes before more is granted, and the largest packet, in bytes.
+    pub window: (u32, u32),
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { subsystem: true, first: None, extensions: vec![], host_keys: vec![Algorithm::Ed25519] }
+        Self {
+            subsystem: true,
+            first: None,
+            extensions: vec![],
+            host_keys: vec![Algorithm::Ed25519],
+            window: (2 * 1024 * 1024, 32 * 1024),
+        }
     }
 }
 
@@ -62,7 +70,14 @@ impl Scripted {
             .map(|kind| PrivateKey::random(&mut safe_rng(), kind.clone()).unwrap())
             .collect();
         let pins = keys.iter().map(|key| key.fingerprint(HashAlg::Sha256).into()).collect();
-        let config = Arc::new(server::Config { keys, nodelay: true, ..server::Config::default() });
+        let (window_size, maximum_packet_size) = manners.window;
+        let config = Arc::new(server::Config {
+            keys,
+            nodelay: true,
+            window_size,
+            maximum_packet_size,
+            ..server::Config::default()
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, logins) = (Arc::default(), Arc::default());

@@ -59,7 +59,8 @@ async fn rekeyed(server: &OpenSsh, size_bytes: u64) -> usize {
 async fn keys_change_every_mebibyte() {
     let server = need!(rekeying("1M"));
     let changes = rekeyed(&server, 24 << 20).await;
-    assert!(changes > 12, "{changes}");
+    // Not one for each: while keys change, up to a window (2 MiB) is still under way with the old ones.
+    assert!(changes >= 8, "{changes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
