@@ -20,6 +20,7 @@ pub mod simulate;
 pub mod state;
 pub mod timing;
 pub mod transform;
+pub mod upload;
 pub mod version;
 pub mod window;
 
