@@ -17,11 +17,14 @@ pub mod source;
 pub mod target;
 pub mod url;
 
-pub use fence::{Fence, NoFence, RenameIntent, Stop};
+pub use fence::{Fence, IntentStep, NoFence, RenameIntent, Stop};
 pub use outcome::{ConfirmedBy, Outcome, Receipt, Stage};
 pub use pool::{Pool, PooledRemote};
 pub use push::{Earlier, OnUnconfirmed, Upload, deliver, push};
-pub use remote::{ConnectFault, Connector, PeerIdentity, Remote, RemoteError, RemoteFile, RemoteStat};
+pub use remote::{
+    ConnectFault, Connector, FileAttributes, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile,
+    RemoteReader, RemoteStat, RenameWith,
+};
 pub use secret::Secret;
 pub use sha256::Sha256Sum;
 pub use source::Source;

@@ -3,6 +3,7 @@
 //! The framing is our own ([`wire`]), because a client that dies on a status code it does not know loses every file in
 //! flight when a server refuses one rename with code 11.
 
+mod checksum;
 mod classify;
 mod client;
 mod connect;
@@ -11,6 +12,7 @@ mod file;
 mod keys;
 mod login;
 mod peer;
+mod reader;
 mod session;
 mod trust;
 pub mod wire;

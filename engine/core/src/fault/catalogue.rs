@@ -168,6 +168,9 @@ codes! {
     REMOTE_SIZE_DIFFERS = "remote.size_differs", Remote, Later,
         "after the upload the server shows another size than was sent",
         "it is tried again under a new temp name; if it stays, ask the partner";
+    REMOTE_CONTENT_DIFFERS = "remote.content_differs", Remote, Later,
+        "after the upload the server has other bytes than were sent, though the size is right",
+        "it is tried again under a new temp name; if it stays, ask the partner about the server's disk";
     REMOTE_FAILURE = "remote.failure", Remote, Later,
         "the server reports a failure without a reason",
         "see the server's log around the time of the attempt";
