@@ -78,6 +78,11 @@ impl MemoryServer {
         self.files().by_path.insert(path.to_owned(), (BytesMut::from(content), mtime_s));
     }
 
+    /// Takes a file away, as a partner does.
+    pub fn take(&self, path: &str) -> Option<Bytes> {
+        self.files().by_path.remove(path).map(|(content, _)| content.freeze())
+    }
+
     /// Every path, in order.
     pub fn paths(&self) -> Vec<String> {
         self.files().by_path.keys().cloned().collect()

@@ -36,6 +36,8 @@ fn parse(text: &str, name: &str) -> Result<Definitions, Fault> {
                     None => fault.with_hint(format!("the keys here are: {}", known.join(", "))),
                 }
             }
+            // A word that is none of a list: serde names the list.
+            None if message.starts_with("unknown variant") => Fault::new(&code::CONFIG_INVALID, said),
             None => Fault::new(&code::CONFIG_UNREADABLE, said),
         }
     })
@@ -159,8 +161,12 @@ fn check_endpoint(subscriber: &str, endpoint: &Endpoint) -> Result<(), Fault> {
         pin.parse::<HostKeyPin>()
             .map_err(|error| invalid(format!("a host key of endpoint {label}: {error}")))?;
     }
-    match endpoint.settings.problem() {
-        Some(problem) => Err(invalid(format!("the settings of endpoint {label}: {problem}"))),
+    if let Some(problem) = endpoint.settings.problem() {
+        return Err(invalid(format!("the settings of endpoint {label}: {problem}")));
+    }
+    match endpoint.upload.problem() {
+        Some(problem) => Err(invalid(format!("the upload plan of endpoint {label}: {}", problem.message))
+            .with_hint(problem.hint)),
         None => Ok(()),
     }
 }
@@ -241,6 +247,9 @@ password = "env:ACME_PASSWORD"
 host_keys = ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]
 [subscriber.endpoint.settings]
 max_connections = 2
+[subscriber.endpoint.upload]
+verify = "stat"
+trigger = "{name}.done"
 
 [[transform]]
 name = "claims-csv"
@@ -278,6 +287,12 @@ remote_name = "inbox/{sender}_{stem}.{ext}"
             ("code = \"acme\"", "code = \"../acme\"", "config.invalid", ""),
             ("max_connections = 2", "max_connections = 0", "config.invalid", ""),
             ("SHA256:47DEQpj8", "MD5:47DEQpj8", "config.invalid", ""),
+            ("trigger = ", "triger = ", "config.unknown_key", "trigger"),
+            ("\"{name}.done\"", "\"{name}\"", "config.invalid", ".done"),
+            ("verify = \"stat\"", "verify = \"size\"", "config.invalid", "read-back"),
+            ("verify = \"stat\"", "write_only = true", "config.invalid", "verify = \"none\""),
+            ("verify = \"stat\"", "temp = \"{name}.part\"", "config.invalid", "two attempts"),
+            ("verify = \"stat\"", "mode = \"rw\"", "config.unreadable", "octal"),
         ];
         for (old, new, code, hint) in cases {
             let text = GOOD.replacen(old, new, 1);

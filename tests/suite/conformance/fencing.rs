@@ -31,7 +31,7 @@ fn intent() -> RenameIntent {
     RenameIntent {
         temp_path: ".f.part".into(),
         final_before: Some(FinalSeen { size_bytes: Some(7), mtime_s: Some(99) }),
-        possible_duplicate: false,
+        ..RenameIntent::default()
     }
 }
 

@@ -183,6 +183,7 @@ fn endpoint_fields(old: &Endpoint, new: &Endpoint) -> Vec<String> {
         .compare("key_passphrase", &old.key_passphrase, &new.key_passphrase, |v| shown(v.as_ref()))
         .compare("host_keys", &old.host_keys, &new.host_keys, |v| v.join(" "))
         .compare("settings", &old.settings, &new.settings, json)
+        .compare("upload", &old.upload, &new.upload, json)
         .enabled(old.enabled, new.enabled)
         .0
 }

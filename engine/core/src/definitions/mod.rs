@@ -7,6 +7,7 @@ pub use diff::{Change, Verb, diff};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{EndpointSettings, RetryPolicy};
+use crate::upload::UploadSpec;
 
 /// Everything that `outport apply` owns. The same shape comes from the file and from the database.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -94,6 +95,9 @@ pub struct Endpoint {
     /// Limits and timeouts.
     #[serde(default)]
     pub settings: EndpointSettings,
+    /// How files are put on its server.
+    #[serde(default)]
+    pub upload: UploadSpec,
 }
 
 /// An immutable recipe; a change makes a new version.

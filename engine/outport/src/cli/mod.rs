@@ -151,6 +151,8 @@ struct SendArgs {
     /// SHA-256 fingerprint of the server's host key; may be given several times
     #[arg(long = "host-key", value_name = "SHA256:...")]
     host_keys: Vec<String>,
+    #[command(flatten)]
+    plan: send::PlanArgs,
 }
 
 #[derive(Debug, Args, Clone, Copy)]

@@ -273,6 +273,7 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
                 ("credential", e.credential),
                 ("host keys", e.host_keys.join(" ")),
                 ("settings", e.settings.to_string()),
+                ("upload", e.upload.to_string()),
                 ("revision", e.revision.to_string()),
                 ("enabled", e.enabled.to_string()),
                 ("lane", e.health),

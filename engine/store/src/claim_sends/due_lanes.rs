@@ -48,7 +48,8 @@ pub(super) async fn lock(
     };
     let sql = format!(
         "SELECT {}, lane.max_connections, {{now}} AS now, e.id AS endpoint_id, e.revision, s.code AS subscriber, \
-                e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.settings \
+                e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.settings, \
+                e.upload \
          FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
          WHERE (lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({}))) \
            AND lane.blocked_until <= {{now}} \
@@ -104,6 +105,7 @@ fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), S
         credential_ref: get(row, "credential_ref", doing)?,
         identity_pins: json(row, "identity_pins", doing)?,
         settings: json(row, "settings", doing)?,
+        upload: json(row, "upload", doing)?,
     };
     let lane = lanes::read(row, doing)?;
     let max_connections = lane.connections(get(row, "max_connections", doing)?);

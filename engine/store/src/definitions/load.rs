@@ -53,7 +53,7 @@ async fn subscribers(tx: &Tx) -> Result<Vec<Subscriber>, StoreError> {
     let doing = tx.doing();
     let endpoints = tx
         .rows(
-            "SELECT subscriber_id, name, protocol, host, port, username, credential_ref, identity_pins, settings, \
+            "SELECT subscriber_id, name, protocol, host, port, username, credential_ref, identity_pins, settings, upload, \
              enabled FROM endpoint WHERE retired_at IS NULL ORDER BY name",
             vec![],
         )
@@ -100,6 +100,7 @@ fn read_endpoint(row: &QueryResult, doing: &'static str) -> Result<Endpoint, Sto
         host_keys: json(row, "identity_pins", doing)?,
         enabled: Some(get(row, "enabled", doing)?),
         settings: json(row, "settings", doing)?,
+        upload: json(row, "upload", doing)?,
     })
 }
 

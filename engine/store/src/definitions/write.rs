@@ -206,12 +206,12 @@ async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, S
     let id = one_id(
         tx,
         "INSERT INTO endpoint (id, subscriber_id, name, protocol, host, port, username, credential_ref, \
-           identity_pins, settings, enabled) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, true)) \
+           identity_pins, settings, upload, enabled) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, true)) \
          ON CONFLICT (subscriber_id, name) DO UPDATE SET protocol = excluded.protocol, host = excluded.host, \
            port = excluded.port, username = excluded.username, credential_ref = excluded.credential_ref, \
-           identity_pins = excluded.identity_pins, settings = excluded.settings, \
-           enabled = coalesce($11, endpoint.enabled), revision = endpoint.revision + 1, retired_at = NULL \
+           identity_pins = excluded.identity_pins, settings = excluded.settings, upload = excluded.upload, \
+           enabled = coalesce($12, endpoint.enabled), revision = endpoint.revision + 1, retired_at = NULL \
          RETURNING id",
         args![
             Uuid::now_v7(),
@@ -224,6 +224,7 @@ async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, S
             credential.to_string(),
             to_json(&endpoint.host_keys)?,
             to_json(&endpoint.settings)?,
+            to_json(&endpoint.upload)?,
             endpoint.enabled
         ],
         label,

@@ -18,6 +18,10 @@ pub struct Model {
     pub identity_pins: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub settings: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub upload: Json,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub profile: Option<Json>,
     pub revision: i32,
     pub enabled: bool,
     pub retired_at: Option<i64>,

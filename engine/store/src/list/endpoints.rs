@@ -23,6 +23,9 @@ pub struct EndpointView {
     pub credential: String,
     pub host_keys: Vec<String>,
     pub settings: serde_json::Value,
+    pub upload: serde_json::Value,
+    /// What `endpoint check` found out last.
+    pub profile: Option<serde_json::Value>,
     pub revision: i32,
     pub enabled: bool,
     pub retired_at: Option<Millis>,
@@ -42,7 +45,7 @@ pub struct EndpointView {
 }
 
 const SELECT: &str = "SELECT e.id, b.code, e.name, e.protocol, e.host, e.port, e.username, e.credential_ref, \
-    e.identity_pins, e.settings, e.revision, e.enabled, e.retired_at, l.health, l.blocked_reason, l.blocked_until, \
+    e.identity_pins, e.settings, e.upload, e.profile, e.revision, e.enabled, e.retired_at, l.health, l.blocked_reason, l.blocked_until, \
     l.seen_identity, l.paused_by, l.pause_reason, l.paused_at, l.suspended_at, l.strikes, l.login_strikes, l.failing_since, \
     (SELECT count(*) FROM send_job j WHERE j.endpoint_id = e.id) AS waiting \
     FROM endpoint e JOIN subscriber b ON b.id = e.subscriber_id JOIN lane l ON l.endpoint_id = e.id";
@@ -61,6 +64,8 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<EndpointView, StoreErr
         credential: get(row, "credential_ref", doing)?,
         host_keys: json(row, "identity_pins", doing)?,
         settings: get(row, "settings", doing)?,
+        upload: get(row, "upload", doing)?,
+        profile: get(row, "profile", doing)?,
         revision: get(row, "revision", doing)?,
         enabled: get(row, "enabled", doing)?,
         retired_at: get(row, "retired_at", doing)?,
