@@ -9,8 +9,8 @@ use bytes::Bytes;
 use outport_core::{Fault, code};
 
 use crate::remote::{
-    FileAttributes, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile, RemoteReader, RemoteStat,
-    RenameWith,
+    FileAttributes, Introduction, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile,
+    RemoteReader, RemoteStat, RenameWith,
 };
 use crate::sha256::Sha256Sum;
 
@@ -198,6 +198,10 @@ impl<R: Remote> Remote for Faulty<R> {
         self.state.ask(Step::MakeFolder, (), self.inner.make_folder(path)).await
     }
 
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        self.state.ask(Step::Remove, (), self.inner.remove_folder(path)).await
+    }
+
     async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
         let nothing: Box<dyn RemoteReader> = Box::new(Nothing);
         self.state.ask(Step::Read, nothing, self.inner.read(path)).await
@@ -214,6 +218,10 @@ impl<R: Remote> Remote for Faulty<R> {
     async fn remove(&self, path: &str) -> Result<(), Fault> {
         let call = async { self.inner.remove(path).await.map_err(RemoteError::Refused) };
         self.state.run(Step::Remove, (), call).await.map_err(RemoteError::into_fault)
+    }
+
+    fn introduction(&self) -> Introduction {
+        self.inner.introduction()
     }
 
     fn identity(&self) -> PeerIdentity {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod check;
 pub mod faulty;
 pub mod fence;
 pub mod memory;
@@ -22,8 +23,8 @@ pub use outcome::{ConfirmedBy, Outcome, Receipt, Stage};
 pub use pool::{Pool, PooledRemote};
 pub use push::{Earlier, OnUnconfirmed, Upload, deliver, push};
 pub use remote::{
-    ConnectFault, Connector, FileAttributes, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile,
-    RemoteReader, RemoteStat, RenameWith,
+    ConnectFault, Connector, FileAttributes, Introduction, Offers, Opening, PeerIdentity, Remote,
+    RemoteError, RemoteFile, RemoteReader, RemoteStat, RenameWith,
 };
 pub use secret::Secret;
 pub use sha256::Sha256Sum;

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use outport_core::{Fault, code};
 
 use crate::remote::{
-    ConnectFault, Connector, FileAttributes, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile,
-    RemoteReader, RemoteStat, RenameWith,
+    ConnectFault, Connector, FileAttributes, Introduction, Offers, Opening, PeerIdentity, Remote,
+    RemoteError, RemoteFile, RemoteReader, RemoteStat, RenameWith,
 };
 use crate::sha256::Sha256Sum;
 use crate::target::Target;
@@ -236,6 +236,11 @@ impl Remote for MemoryRemote {
         Ok(())
     }
 
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        self.server.files().folders.remove(path);
+        Ok(())
+    }
+
     async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
         let files = self.server.files();
         files.may_look("read", path)?;
@@ -255,6 +260,10 @@ impl Remote for MemoryRemote {
 
     fn offers(&self) -> Offers {
         self.server.files().abilities.offers
+    }
+
+    fn introduction(&self) -> Introduction {
+        Introduction { extensions: Vec::new(), write_bytes: 32_768 }
     }
 
     fn identity(&self) -> PeerIdentity {

@@ -46,6 +46,12 @@ pub trait Remote: Send + Sync {
     /// What the server refused, or how the connection ended.
     async fn make_folder(&self, path: &str) -> Result<(), Fault>;
 
+    /// Removes the empty folder `path`.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault>;
+
     /// Opens `path` for reading from its start.
     ///
     /// # Errors
@@ -60,6 +66,9 @@ pub trait Remote: Send + Sync {
 
     /// What the server said at the start that it can do.
     fn offers(&self) -> Offers;
+
+    /// The same in its own words, and how much a write has.
+    fn introduction(&self) -> Introduction;
 
     /// Removes the file `path`; one that is not there counts as removed.
     ///
@@ -167,6 +176,15 @@ pub struct Offers {
     pub fsync: bool,
     /// `check-file`, by name or by handle.
     pub checksum: bool,
+}
+
+/// What a server tells about itself, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Introduction {
+    /// The names of its extensions, in its order.
+    pub extensions: Vec<String>,
+    /// Bytes of a write: what its limits say, else 32 KiB.
+    pub write_bytes: usize,
 }
 
 /// What a server shows of one file.

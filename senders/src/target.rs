@@ -30,6 +30,9 @@ pub struct Target {
     pub host_key_pins: Vec<HostKeyPin>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// Whether a large file may use a second SFTP channel of its connection. It costs the server another process or
+    /// thread, and OpenSSH counts it against `MaxSessions`.
+    pub second_channel: bool,
 }
 
 impl Target {
@@ -177,6 +180,7 @@ mod tests {
             auth: vec![Auth::Password(Secret::new("p4ssw0rd"))],
             host_key_pins: vec![],
             timeouts: Timeouts::default(),
+            second_channel: false,
         };
         assert_eq!(target.place(), "acme/sftp (sftp.acme.example:22)");
         target.host = "::1".into();

@@ -286,6 +286,7 @@ fn target(endpoint: &EndpointRow) -> Target {
         auth: Vec::new(),
         host_key_pins: Vec::new(),
         timeouts: Timeouts::default(),
+        second_channel: false,
     }
 }
 

@@ -11,3 +11,4 @@ mod e2e;
 mod model;
 mod operators;
 mod servers;
+mod sftp;

@@ -61,9 +61,18 @@ pub struct EndpointSettings {
     /// Speed limit in bytes per second, of each process that sends there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes_per_second: Option<u64>,
+    /// Large files use a second SFTP channel of their connection: a server's window limits one channel to about 2 MiB a
+    /// round trip.
+    #[serde(skip_serializing_if = "is_false")]
+    pub second_channel: bool,
     /// Deliveries fail when the endpoint was down for this long. Without it they wait for as long as it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_after: Option<Span>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for EndpointSettings {
@@ -77,6 +86,7 @@ impl Default for EndpointSettings {
             progress_timeout: s(60),
             maintenance: Vec::new(),
             max_bytes_per_second: None,
+            second_channel: false,
             give_up_after: None,
         }
     }

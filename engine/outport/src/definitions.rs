@@ -164,6 +164,15 @@ fn check_endpoint(subscriber: &str, endpoint: &Endpoint) -> Result<(), Fault> {
     if let Some(problem) = endpoint.settings.problem() {
         return Err(invalid(format!("the settings of endpoint {label}: {problem}")));
     }
+    if endpoint.settings.second_channel && (endpoint.upload.resume || endpoint.upload.one_handle) {
+        let what = if endpoint.upload.resume { "resume" } else { "one_handle" };
+        return Err(invalid(format!(
+            "upload.{what} of endpoint {label} does not go with second_channel = true"
+        ))
+        .with_hint(
+            "two channels write with gaps between them, and open the file twice: leave one of the two out",
+        ));
+    }
     match endpoint.upload.problem() {
         Some(problem) => Err(invalid(format!("the upload plan of endpoint {label}: {}", problem.message))
             .with_hint(problem.hint)),

@@ -7,10 +7,9 @@ use outport_core::{EndpointId, Millis};
 use sea_orm::QueryResult;
 
 use crate::Store;
-use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::row::{get, id, word};
-use crate::sql::{Tx, args, list, padded, update_rows};
+use crate::sql::{Tx, args, list, padded, tuples};
 
 /// The columns of [`read`].
 pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes, lane.recent, lane.recent_n, \
@@ -133,26 +132,23 @@ impl Wake {
         *earliest = due.min(*earliest);
     }
 
-    /// [`pull`] for all of them. Several are locked in the order of their ids first: an UPDATE takes its rows in any order,
-    /// and two dispatchers would meet in a deadlock.
+    /// [`pull`] for all of them. Several are locked in the order of their ids: an UPDATE takes its rows in any order, and two
+    /// dispatchers would meet in a deadlock.
     pub(crate) async fn pull(&self, tx: &Tx) -> Result<(), StoreError> {
-        match self.0.first_key_value() {
+        let rows: Vec<_> = match self.0.first_key_value() {
             None => return Ok(()),
             Some((endpoint, due)) if self.0.len() == 1 => return pull(tx, *endpoint, *due).await,
-            Some(_) => {}
-        }
-        // On SQLite there is one writer at a time.
-        if tx.dialect() == Dialect::Postgres {
-            let ids = padded(self.0.keys().map(|endpoint| endpoint.uuid().into()).collect());
-            let placeholders = list(1, ids.len());
-            let sql = format!(
-                "SELECT endpoint_id FROM lane WHERE endpoint_id IN ({placeholders}) ORDER BY endpoint_id {{lock}}"
-            );
-            tx.rows(&sql, ids).await?;
-        }
-        let rows = self.0.iter().map(|(endpoint, due)| args![endpoint.uuid(), *due]).collect();
-        let set = "next_due_at = {least}(next_due_at, new.column2)";
-        update_rows(tx, "lane", set, "lane.endpoint_id = new.column1", rows).await.map(|_| ())
+            Some(_) => self.0.iter().map(|(endpoint, due)| args![endpoint.uuid(), *due]).collect(),
+        };
+        let rows = padded(rows);
+        let sql = format!(
+            "UPDATE lane SET next_due_at = {{least}}(lane.next_due_at, locked.due) FROM ( \
+                 SELECT l.endpoint_id, new.column2 AS due FROM (VALUES {}) AS new \
+                 JOIN lane l ON l.endpoint_id = new.column1 ORDER BY l.endpoint_id {{lock}} \
+             ) AS locked WHERE lane.endpoint_id = locked.endpoint_id",
+            tuples(1, 2, rows.len())
+        );
+        tx.exec(&sql, rows.into_iter().flatten().collect()).await.map(|_| ())
     }
 }
 

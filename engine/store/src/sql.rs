@@ -199,9 +199,9 @@ pub(crate) fn tuples(first: usize, width: usize, rows: usize) -> String {
     (0..rows).map(|row| format!("({})", list(first + row * width, width))).collect::<Vec<_>>().join(", ")
 }
 
-/// The values of an `IN` list, the last one repeated up to a power of two: seven statements to prepare for lists of up to
-/// 64, and not 64.
-pub(crate) fn padded(mut values: Vec<Value>) -> Vec<Value> {
+/// The values of an `IN` list or the rows of a `VALUES` list, the last one repeated up to a power of two: seven statements
+/// to prepare for lists of up to 64, and not 64.
+pub(crate) fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
     if let Some(last) = values.last().cloned() {
         values.resize(values.len().next_power_of_two(), last);
     }
@@ -223,18 +223,17 @@ pub(crate) fn parts<T>(mut rows: &[T], most: usize) -> impl Iterator<Item = &[T]
     })
 }
 
-/// Updates one row for each of `rows`, whose values are `new.column1`, `new.column2`, ...; how many there were. The last
-/// one is repeated up to a power of two, as in [`padded`]: a row that is named twice is updated once.
+/// Updates one row for each of `rows`, whose values are `new.column1`, `new.column2`, ...; how many there were. They
+/// are [`padded`]: a row that is named twice is updated once.
 pub(crate) async fn update_rows(
     tx: &Tx,
     table: &str,
     set: &str,
     condition: &str,
-    mut rows: Vec<Vec<Value>>,
+    rows: Vec<Vec<Value>>,
 ) -> Result<u64, StoreError> {
-    let Some(last) = rows.last().cloned() else { return Ok(0) };
-    let width = last.len();
-    rows.resize(rows.len().next_power_of_two(), last);
+    let rows = padded(rows);
+    let Some(width) = rows.last().map(Vec::len) else { return Ok(0) };
     let sql = format!(
         "UPDATE {table} SET {set} FROM (VALUES {}) AS new WHERE {condition}",
         tuples(1, width, rows.len())

@@ -69,11 +69,15 @@ impl PartnerConfig {
 pub(crate) struct Counts {
     connections: AtomicUsize,
     logins_tried: AtomicUsize,
+    channels: AtomicUsize,
 }
 
 impl Counts {
     pub(crate) fn login_tried(&self) {
         self.logins_tried.fetch_add(1, Ordering::SeqCst);
+    }
+    pub(crate) fn channel_opened(&self) {
+        self.channels.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -148,6 +152,11 @@ impl Partner {
     /// How many logins were tried so far, whatever became of them.
     pub fn logins_tried(&self) -> usize {
         self.counts.logins_tried.load(Ordering::SeqCst)
+    }
+
+    /// How many SFTP channels were opened so far, on all connections.
+    pub fn channels(&self) -> usize {
+        self.counts.channels.load(Ordering::SeqCst)
     }
 
     /// Ends it as a power cut would: no goodbye, every connection gone, the port closed when it returns.

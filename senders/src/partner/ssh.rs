@@ -102,6 +102,7 @@ impl Handler for Visitor {
     ) -> Result<(), russh::Error> {
         match self.channels.remove(&id) {
             Some(channel) if name == "sftp" => {
+                self.door.counts.channel_opened();
                 session.channel_success(id)?;
                 tokio::spawn(channel::serve(channel, FolderService::new(self.door.root.clone())));
             }

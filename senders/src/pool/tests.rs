@@ -8,7 +8,8 @@ use super::*;
 use crate::Stage;
 use crate::memory::{MemoryRemote, MemoryServer};
 use crate::remote::{
-    Offers, Opening, PeerIdentity, RemoteError, RemoteFile, RemoteReader, RemoteStat, RenameWith,
+    Introduction, Offers, Opening, PeerIdentity, RemoteError, RemoteFile, RemoteReader, RemoteStat,
+    RenameWith,
 };
 use crate::sha256::Sha256Sum;
 use crate::target::Timeouts;
@@ -44,6 +45,9 @@ impl Remote for TestRemote {
     async fn make_folder(&self, path: &str) -> Result<(), Fault> {
         self.inner.make_folder(path).await
     }
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        self.inner.remove_folder(path).await
+    }
     async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
         self.inner.read(path).await
     }
@@ -55,6 +59,9 @@ impl Remote for TestRemote {
     }
     async fn remove(&self, path: &str) -> Result<(), Fault> {
         self.inner.remove(path).await
+    }
+    fn introduction(&self) -> Introduction {
+        self.inner.introduction()
     }
     fn identity(&self) -> PeerIdentity {
         self.inner.identity()
@@ -123,6 +130,7 @@ fn target(revision: &str) -> Target {
         auth: vec![],
         host_key_pins: vec![],
         timeouts: Timeouts::default(),
+        second_channel: false,
     }
 }
 

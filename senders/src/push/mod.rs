@@ -173,7 +173,8 @@ impl<'a> Run<'a> {
         if earlier.step == IntentStep::Placed {
             return self.found(earlier, source).await;
         }
-        if self.upload.temp_path.is_none() || earlier.step != IntentStep::Renaming {
+        // By what that attempt did, not by the plan, which may have changed since.
+        if earlier.step != IntentStep::Renaming {
             return self.go_on_direct(earlier, source).await;
         }
         match self.look_at_rename(earlier).await? {

@@ -92,7 +92,8 @@ impl Run<'_> {
     fn wanted(&self) -> Rename {
         match self.upload.plan.naming() {
             Naming::Temp { rename, .. } => *rename,
-            Naming::Direct => Rename::None,
+            // A whole temp file that an attempt by an older plan left.
+            Naming::Direct => Rename::Auto,
         }
     }
 

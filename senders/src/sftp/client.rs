@@ -15,10 +15,12 @@ use super::diagnose::{Facts, Room, diagnose, folder_of};
 use super::file::SftpFile;
 use super::peer::{Peer, Watcher};
 use super::reader::SftpReader;
+use super::second_channel::SecondChannel;
 use super::session::{Line, Session};
 use super::wire::{Attrs, Reply, Request, Status, extended, extension, open_flags};
 use crate::remote::{
-    Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile, RemoteReader, RemoteStat, RenameWith,
+    Introduction, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile, RemoteReader, RemoteStat,
+    RenameWith,
 };
 use crate::sha256::Sha256Sum;
 
@@ -41,11 +43,13 @@ pub(super) struct SftpRemote {
     connection: Arc<Connection>,
     ssh: Arc<Handle<Watcher>>,
     peer: Arc<Peer>,
+    extensions: Vec<String>,
 }
 
 /// What the files of a connection share with it.
 pub(super) struct Connection {
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
+    second: SecondChannel,
     pub(super) write_bytes: usize,
     pub(super) features: Features,
     place: String,
@@ -56,6 +60,7 @@ impl SftpRemote {
     pub(super) async fn prepare(
         session: Session,
         extensions: &[String],
+        second: SecondChannel,
         ssh: Arc<Handle<Watcher>>,
         peer: Arc<Peer>,
     ) -> Result<Self, Fault> {
@@ -74,8 +79,14 @@ impl SftpRemote {
                 write_bytes = write_size(limits).unwrap_or(WRITE_BYTES);
             }
         }
-        let connection = Connection { session, write_bytes, features, place: peer.place().to_owned() };
-        Ok(Self { connection: Arc::new(connection), ssh, peer })
+        let connection = Connection {
+            session: Arc::new(session),
+            second,
+            write_bytes,
+            features,
+            place: peer.place().to_owned(),
+        };
+        Ok(Self { connection: Arc::new(connection), ssh, peer, extensions: extensions.to_vec() })
     }
 }
 
@@ -97,6 +108,30 @@ fn write_size(mut limits: Bytes) -> Option<usize> {
 impl Connection {
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    pub(super) fn may_have_second(&self) -> bool {
+        self.second.may_be()
+    }
+
+    /// The second channel, opened by the first who asks.
+    pub(super) async fn second(&self) -> Option<Arc<Session>> {
+        self.second.session().await
+    }
+
+    /// Opens a file that is open for writing once more, as it is.
+    pub(super) async fn open_again(&self, session: &Session, path: &str) -> Option<Bytes> {
+        let open = Request::Open { path: bytes(path), flags: open_flags::WRITE, attrs: Attrs::default() };
+        match session.ask(&open).await {
+            Ok(Reply::Handle(handle)) => Some(handle),
+            answer => {
+                tracing::info!(
+                    endpoint = self.place,
+                    "a file stays on one channel, it was not opened a second time: {answer:?}"
+                );
+                None
+            }
+        }
     }
 
     /// The fault for a refusal, after a look at the server where the status says nothing.
@@ -290,6 +325,19 @@ impl Remote for SftpRemote {
         }
     }
 
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        let request = Request::Rmdir { path: bytes(path) };
+        let status = self
+            .connection
+            .ask_status(Operation::Remove, path, &request)
+            .await
+            .map_err(RemoteError::into_fault)?;
+        match status.code {
+            Status::OK | Status::NO_SUCH_FILE => Ok(()),
+            _ => Err(self.connection.refusal(Operation::Remove, path, &status).await),
+        }
+    }
+
     async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
         Ok(Box::new(SftpReader::open(&self.connection, path).await?))
     }
@@ -338,6 +386,11 @@ impl Remote for SftpRemote {
             Status::OK | Status::NO_SUCH_FILE => Ok(()),
             _ => Err(self.connection.refusal(Operation::Remove, path, &status).await),
         }
+    }
+
+    fn introduction(&self) -> Introduction {
+        let extensions = self.extensions.clone();
+        Introduction { extensions, write_bytes: self.connection.write_bytes }
     }
 
     fn identity(&self) -> PeerIdentity {

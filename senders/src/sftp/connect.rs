@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::client::SftpRemote;
 use super::login::{Method, log_in};
 use super::peer::{Peer, Watcher, cause, error_code, io_code};
+use super::second_channel::SecondChannel;
 use super::session::{Heard, Incoming, Line, Outgoing, Session};
 use super::trust;
 use crate::outcome::Stage;
@@ -50,7 +51,9 @@ impl Connector for SftpConnector {
             .await
             .unwrap_or_else(|_| Err(too_slow(target, "log in to", target.timeouts.login)))
             .map_err(at(Stage::Authenticating))?;
-        let remote = timeout(target.timeouts.login, SftpRemote::prepare(session, &extensions, ssh, peer))
+        let second = SecondChannel::new(target, &ssh, &peer);
+        let preparing = SftpRemote::prepare(session, &extensions, second, ssh, peer);
+        let remote = timeout(target.timeouts.login, preparing)
             .await
             .unwrap_or_else(|_| Err(too_slow(target, "learn the limits of", target.timeouts.login)))
             .map_err(at(Stage::Authenticating))?;
@@ -205,7 +208,7 @@ fn config(target: &Target, without: &BTreeSet<Family>) -> client::Config {
 }
 
 /// Opens a channel, starts the SFTP subsystem on it, and agrees on the version.
-async fn start_sftp(
+pub(super) async fn start_sftp(
     ssh: &Arc<Handle<Watcher>>,
     target: &Target,
     peer: &Arc<Peer>,

@@ -1,5 +1,7 @@
 //! A file being written: pieces of the server's size, many in flight, each one answered for.
 
+mod second;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -7,14 +9,15 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use outport_core::Fault;
 
+use self::second::Second;
 use super::classify::Operation;
 use super::client::{Connection, shown};
-use super::session::Ticket;
+use super::session::{Session, Ticket};
 use super::wire::{Attrs, Reply, Request, Status, extended, extension};
 use crate::remote::{FileAttributes, RemoteError, RemoteFile, RemoteStat};
 
-/// At most this many unanswered writes of one file; 4 MiB where a write has 32 KiB. How many bytes may be unanswered is
-/// the connection's limit, for all its files together.
+/// At most this many unanswered writes of one file on one channel; 4 MiB where a write has 32 KiB. How many bytes may be
+/// unanswered is the channel's limit, for all its files together.
 const IN_FLIGHT: usize = 128;
 /// A write of more parts than this is copied together: a source of tiny pieces would cost one message each.
 const PARTS: usize = 8;
@@ -22,25 +25,44 @@ const PARTS: usize = 8;
 pub(super) struct SftpFile {
     connection: Arc<Connection>,
     path: String,
-    /// `None` once closed.
-    handle: Option<Bytes>,
+    /// Where it is open; nowhere once closed.
+    handles: Vec<Open>,
+    second: Second,
     /// What does not fill a write yet, uncopied.
     kept: VecDeque<Bytes>,
     kept_bytes: usize,
     offset: u64,
-    in_flight: VecDeque<(Ticket, usize)>,
+    in_flight: VecDeque<Write>,
     acknowledged: u64,
     /// After a refusal nothing more is written.
     has_failed: bool,
 }
 
+/// The file on one channel.
+struct Open {
+    session: Arc<Session>,
+    handle: Bytes,
+    /// Bytes without an answer.
+    in_flight: usize,
+}
+
+/// A write without an answer.
+struct Write {
+    ticket: Ticket,
+    size: usize,
+    /// Which of the handles it went to.
+    at: usize,
+}
+
 impl SftpFile {
     /// `at`: where the first byte goes.
     pub(super) fn new(connection: Arc<Connection>, path: String, handle: Bytes, at: u64) -> Self {
+        let first = Open { session: Arc::clone(&connection.session), handle, in_flight: 0 };
         Self {
             connection,
             path,
-            handle: Some(handle),
+            handles: vec![first],
+            second: Second::default(),
             kept: VecDeque::new(),
             kept_bytes: 0,
             offset: at,
@@ -50,24 +72,24 @@ impl SftpFile {
         }
     }
 
-    /// Sends the first `size` kept bytes as one write.
+    /// Sends the first `size` kept bytes as one write, on the channel that has least to do.
     async fn send(&mut self, size: usize) -> Result<(), Fault> {
+        self.handles.extend(self.second.look(&self.connection, &self.path, self.offset).await);
         // What is answered is read at once: after a refusal nothing more goes out.
-        while self.in_flight.len() >= IN_FLIGHT
-            || self.in_flight.front().is_some_and(|(ticket, _)| ticket.is_answered())
+        while self.in_flight.len() >= IN_FLIGHT * self.handles.len()
+            || self.in_flight.front().is_some_and(|write| write.ticket.is_answered())
         {
             self.settle_one().await?;
         }
-        let Some(handle) = self.handle.clone() else { return Ok(()) };
+        let least = self.handles.iter_mut().enumerate().min_by_key(|(_, open)| open.in_flight);
+        let Some((at, open)) = least else { return Ok(()) };
+        open.in_flight += size;
+        let (session, handle) = (Arc::clone(&open.session), open.handle.clone());
         let parts = self.take(size);
-        let ticket = self
-            .connection
-            .session
-            .submit_write(&handle, self.offset, parts)
-            .await
-            .map_err(RemoteError::into_fault)?;
+        let ticket =
+            session.submit_write(&handle, self.offset, parts).await.map_err(RemoteError::into_fault)?;
         self.offset += size as u64;
-        self.in_flight.push_back((ticket, size));
+        self.in_flight.push_back(Write { ticket, size, at });
         Ok(())
     }
 
@@ -95,8 +117,11 @@ impl SftpFile {
 
     /// Waits for the oldest unanswered write.
     async fn settle_one(&mut self) -> Result<(), Fault> {
-        let Some((ticket, size)) = self.in_flight.pop_front() else { return Ok(()) };
+        let Some(Write { ticket, size, at }) = self.in_flight.pop_front() else { return Ok(()) };
         let reply = ticket.reply().await.map_err(RemoteError::into_fault)?;
+        if let Some(open) = self.handles.get_mut(at) {
+            open.in_flight -= size;
+        }
         match reply {
             Reply::Status(Status { code: Status::OK, .. }) => {
                 self.acknowledged += size as u64;
@@ -132,7 +157,7 @@ impl SftpFile {
         let settled: Result<(), Fault> = settled.await;
         self.has_failed |= settled.is_err();
         settled?;
-        self.handle.clone().ok_or_else(|| {
+        self.handles.first().map(|open| open.handle.clone()).ok_or_else(|| {
             let message = format!("could not go on with {:?}: it is closed", self.path);
             Fault::new(&outport_core::code::REMOTE_FAILURE, message)
         })
@@ -147,11 +172,15 @@ impl SftpFile {
         }
     }
 
-    /// Sends what is left and the close right behind it: requests about one file are handled in order (section 6.1).
+    /// Sends what is left and the close right behind it: requests about one handle are handled in order (section 6.1).
     async fn finish(&mut self) -> Result<(), RemoteError> {
         let written = if self.has_failed { Ok(()) } else { self.write_kept(true).await };
-        let Some(handle) = self.handle.take() else { return Ok(()) };
-        let closing = self.connection.session.submit(&Request::Close { handle }).await?;
+        let mut handles = std::mem::take(&mut self.handles);
+        handles.extend(self.second.end().await);
+        let mut closing = Vec::with_capacity(handles.len());
+        for Open { session, handle, .. } in handles {
+            closing.push(session.submit(&Request::Close { handle }).await?);
+        }
         written.map_err(RemoteError::Refused)?;
         if self.has_failed {
             self.in_flight.clear();
@@ -159,7 +188,14 @@ impl SftpFile {
         while !self.in_flight.is_empty() {
             self.settle_one().await.map_err(RemoteError::Refused)?;
         }
-        match closing.reply().await? {
+        for ticket in closing {
+            self.closed(ticket.reply().await?).await?;
+        }
+        Ok(())
+    }
+
+    async fn closed(&self, reply: Reply) -> Result<(), RemoteError> {
+        match reply {
             Reply::Status(Status { code: Status::OK, .. }) => Ok(()),
             Reply::Status(status) => Err(RemoteError::Refused(
                 self.connection.refusal(Operation::Close, &self.path, &status).await,
@@ -222,18 +258,20 @@ impl RemoteFile for SftpFile {
 impl Drop for SftpFile {
     /// A push that was dropped in the middle leaves no file open on the server.
     fn drop(&mut self) {
-        let Some(handle) = self.handle.take() else { return };
+        let handles = std::mem::take(&mut self.handles);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !self.connection.session.alive() {
+        if handles.is_empty() || !self.connection.session.alive() {
             return;
         }
-        let connection = Arc::clone(&self.connection);
+        let (connection, mut second) = (Arc::clone(&self.connection), std::mem::take(&mut self.second));
         runtime.spawn(async move {
-            if let Err(error) = connection.session.ask(&Request::Close { handle }).await {
-                tracing::debug!(
-                    endpoint = connection.place(),
-                    "a file that was given up was not closed: {error}"
-                );
+            for Open { session, handle, .. } in handles.into_iter().chain(second.end().await) {
+                if let Err(error) = session.ask(&Request::Close { handle }).await {
+                    tracing::debug!(
+                        endpoint = connection.place(),
+                        "a file that was given up was not closed: {error}"
+                    );
+                }
             }
         });
     }

@@ -13,6 +13,7 @@ mod keys;
 mod login;
 mod peer;
 mod reader;
+mod second_channel;
 mod session;
 mod trust;
 pub mod wire;

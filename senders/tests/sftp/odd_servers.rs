@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use outport_core::code;
-use outport_send::sftp::wire::{Attrs, Reply, Request, ServerPacket};
+use outport_send::sftp::wire::{Attrs, Reply, Request, ServerPacket, open_flags};
 use outport_send::source::BytesSource;
-use outport_send::{NoFence, Opening, Outcome, RemoteError, RenameWith, Stage, Timeouts, Upload, push};
+use outport_send::{
+    NoFence, Opening, Outcome, RemoteError, RenameWith, Stage, Target, Timeouts, Upload, push,
+};
 use russh::keys::{Algorithm, EcdsaCurve};
 
 use crate::scripted::{Act, Manners, Scripted, friendly, status};
@@ -230,4 +232,48 @@ async fn a_pinned_key_of_another_kind_is_found_before_any_login() {
         assert!(failed.fault.message.contains(&pin.to_string()), "{}", failed.fault);
     }
     assert_eq!(*server.logins.lock().unwrap(), 1, "no login was tried");
+}
+
+/// The second channel is asked for after 8 MiB; it is there long before the end.
+const LARGE: u64 = 64 << 20;
+
+/// A large file, for servers that do not like the second channel or what comes over it.
+async fn large(script: impl Fn(&Request) -> Act + Send + Sync + 'static) -> (Scripted, Outcome) {
+    let server = Scripted::start(Manners::default(), script).await;
+    let target = Target { second_channel: true, ..server.target() };
+    let remote = connect(&target).await.unwrap();
+    let outcome = push(&*remote, &upload(), &mut BytesSource::new(vec![7; LARGE as usize]), &NoFence).await;
+    assert!(remote.alive(), "{outcome:?}");
+    (server, outcome)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_be_open_only_once_stays_on_one_channel() {
+    let friendly = friendly(LARGE);
+    let (server, outcome) = large(move |request| match request {
+        // The second time it is opened as it is.
+        Request::Open { flags, .. } if *flags == open_flags::WRITE => status(17),
+        other => friendly(other),
+    })
+    .await;
+    assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
+    assert_eq!(server.asked(|r| matches!(r, Request::Open { .. })), 2);
+    assert_eq!(server.asked(|r| matches!(r, Request::Close { .. })), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_the_second_channel_refuses_is_a_refusal() {
+    const SECOND: &[u8] = b"second";
+    let friendly = friendly(LARGE);
+    let (server, outcome) = large(move |request| match request {
+        Request::Open { flags, .. } if *flags == open_flags::WRITE => {
+            Act::Answer(Reply::Handle(Bytes::from_static(SECOND)))
+        }
+        Request::Write { handle, .. } if &handle[..] == SECOND => status(4),
+        other => friendly(other),
+    })
+    .await;
+    let Outcome::Failed { stage: Stage::Uploading, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(server.asked(|r| matches!(r, Request::Rename { .. })), 0);
+    assert_eq!(server.asked(|r| matches!(r, Request::Close { .. })), 2, "both handles are closed");
 }

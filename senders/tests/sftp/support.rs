@@ -65,6 +65,7 @@ pub fn target(port: u16, auth: Vec<Auth>) -> Target {
         auth,
         host_key_pins: vec![],
         timeouts: Timeouts { login: Duration::from_secs(20), ..Timeouts::default() },
+        second_channel: false,
     }
 }
 

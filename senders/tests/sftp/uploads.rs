@@ -9,7 +9,7 @@ use outport_core::{Fault, code};
 use outport_send::pool::PoolSettings;
 use outport_send::sftp::SftpConnector;
 use outport_send::source::BytesSource;
-use outport_send::{NoFence, Outcome, Pool, Source, Stage, Upload, deliver, push};
+use outport_send::{NoFence, Outcome, Pool, Source, Stage, Target, Upload, deliver, push};
 use tokio::sync::oneshot;
 
 use crate::support::{Site, connect, content};
@@ -56,6 +56,23 @@ async fn a_hundred_megabytes() {
     assert_eq!((receipt.size_bytes, receipt.bytes_sent), (100_000_000, 100_000_000));
     assert_eq!(receipt.sha256, outport_send::Sha256Sum::of(&content));
     assert!(site.read("big") == content, "the file differs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_on_two_channels() {
+    let site = Site::start().await;
+    let target = Target { second_channel: true, ..site.target() };
+    let remote = connect(&target).await.unwrap();
+    // The second one is asked for after 8 MiB; the last file ends while it comes.
+    for (n, size) in [(1, 40_000_000), (2, 33 << 20), (3, (8 << 20) + 300_000)] {
+        let content = Bytes::from(content(size, n));
+        let name = format!("big{n}");
+        let outcome = push(&*remote, &upload(&name), &mut BytesSource::new(content.clone()), &NoFence).await;
+        assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
+        assert!(site.read(&name) == content, "{name} differs");
+    }
+    assert_eq!(site.files().len(), 3, "no temp file stays");
+    assert_eq!((site.partner.connections(), site.partner.channels()), (1, 2));
 }
 
 #[tokio::test]

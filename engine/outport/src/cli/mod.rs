@@ -3,6 +3,7 @@
 mod acts;
 mod apply;
 mod config_check;
+mod endpoint_check;
 mod lane;
 mod problems;
 mod read;
@@ -151,6 +152,9 @@ struct SendArgs {
     /// SHA-256 fingerprint of the server's host key; may be given several times
     #[arg(long = "host-key", value_name = "SHA256:...")]
     host_keys: Vec<String>,
+    /// Use a second SFTP channel for large files: faster to a server that is far away
+    #[arg(long)]
+    second_channel: bool,
     #[command(flatten)]
     plan: send::PlanArgs,
 }
@@ -287,6 +291,11 @@ enum EndpointCommand {
         after_help = "Examples:\n  outport endpoint simulate acme/sftp --outage \"fri 18:00..mon 08:00\" --files 4000\n  outport endpoint simulate acme/sftp --outage 2026-11-20T18:00:00Z..2026-11-21T06:00:00Z --fault credential.refused"
     )]
     Simulate(simulate::SimulateArgs),
+    /// What its server can do: connect, try everything with files of our own, remove them, and propose an upload plan
+    #[command(
+        after_help = "Examples:\n  outport endpoint check acme/sftp --folder inbox\n  outport endpoint check acme/sftp --folder inbox --mkdirs --save\n\nAll names it makes begin with .outport-check- and are removed again; what could not be removed is told."
+    )]
+    Check(endpoint_check::CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -347,6 +356,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Delivery(DeliveryCommand::Act(act)) => return acts::delivery(&load()?.0, act).await,
         Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
         Command::Endpoint(EndpointCommand::Simulate(args)) => simulate::run(&load()?.0, args).await?,
+        Command::Endpoint(EndpointCommand::Check(args)) => {
+            return endpoint_check::run(&load()?.0, args).await;
+        }
         Command::Endpoint(EndpointCommand::Act(act)) => return acts::endpoint(&load()?.0, act).await,
         Command::Subscription(SubscriptionCommand::Read(command)) => {
             read::subscriptions(&load()?.0, command).await?

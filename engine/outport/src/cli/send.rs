@@ -170,6 +170,7 @@ fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
         auth,
         host_key_pins: pins.collect::<Result<_, _>>()?,
         timeouts: Timeouts::default(),
+        second_channel: args.second_channel,
     })
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use outport_core::Fault;
 use outport_send::{
-    ConnectFault, Connector, FileAttributes, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile,
-    RemoteReader, RemoteStat, RenameWith, Sha256Sum, Target,
+    ConnectFault, Connector, FileAttributes, Introduction, Offers, Opening, PeerIdentity, Remote,
+    RemoteError, RemoteFile, RemoteReader, RemoteStat, RenameWith, Sha256Sum, Target,
 };
 
 use super::{Point, armed, reached};
@@ -46,6 +46,10 @@ impl Remote for Watched<Arc<dyn Remote>> {
         self.0.make_folder(path).await
     }
 
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        self.0.remove_folder(path).await
+    }
+
     async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
         self.0.read(path).await
     }
@@ -67,6 +71,10 @@ impl Remote for Watched<Arc<dyn Remote>> {
 
     async fn remove(&self, path: &str) -> Result<(), Fault> {
         self.0.remove(path).await
+    }
+
+    fn introduction(&self) -> Introduction {
+        self.0.introduction()
     }
 
     fn identity(&self) -> PeerIdentity {

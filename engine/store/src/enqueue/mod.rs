@@ -16,7 +16,7 @@ use crate::Store;
 use crate::claim_sends::ArtifactRow;
 use crate::error::StoreError;
 use crate::routes::{self, SubscriptionRow};
-use crate::row::{get, id};
+use crate::row::{get, maybe_id};
 use crate::sql::{Tx, args};
 
 /// One arrival, ready to be recorded.
@@ -119,7 +119,8 @@ pub async fn dispatch(
     let tx = store.begin("dispatching a file").await?;
     let event = &arrival.event;
     let identity = (event.bucket.as_str(), event.key.as_str(), &arrival.version);
-    if let Some(file) = known(&tx, identity).await? {
+    let (known_file, arrived_at) = look(&tx, identity).await?;
+    if let Some(file) = known_file {
         return duplicate(tx, file, event).await;
     }
     // Only a sweep finds old objects; an event is about an object that is arriving.
@@ -137,7 +138,6 @@ pub async fn dispatch(
             let routing = if subscriptions.is_empty() {
                 Routing::Unrouted
             } else {
-                let arrived_at = tx.now().await?;
                 let facts = FileFacts { key: &event.key, arrived_at };
                 let plan = planned(&tx, &facts, captures, subscriptions, output_ext).await?;
                 Routing::Routed { plan, arrived_at }
@@ -149,7 +149,7 @@ pub async fn dispatch(
         // Another dispatcher recorded the same version between our look and our insert.
         tx.rollback().await?;
         let tx = store.begin("dispatching a file").await?;
-        return match known(&tx, identity).await? {
+        return match look(&tx, identity).await?.0 {
             Some(file) => duplicate(tx, file, event).await,
             None => Err(StoreError::Unreadable { doing: tx.doing(), problem: "a file came and went".into() }),
         };
@@ -172,7 +172,7 @@ pub async fn reject(
     fault: &Fault,
 ) -> Result<Dispatched, StoreError> {
     let tx = store.begin("recording a rejected object").await?;
-    if let Some(file) = known(&tx, (&event.bucket, &event.key, version)).await? {
+    if let Some(file) = look(&tx, (&event.bucket, &event.key, version)).await?.0 {
         return duplicate(tx, file, event).await;
     }
     let file = insert::rejected(&tx, event, version, fault).await?;
@@ -252,15 +252,14 @@ async fn take_sequence(tx: &Tx, subscription: &SubscriptionRow) -> Result<u64, S
     Ok(u64::try_from(next - 1).unwrap_or_default())
 }
 
-async fn known(tx: &Tx, identity: (&str, &str, &FileVersion)) -> Result<Option<FileId>, StoreError> {
+/// The file of this identity, if it is known already, and the database's clock.
+async fn look(tx: &Tx, identity: (&str, &str, &FileVersion)) -> Result<(Option<FileId>, Millis), StoreError> {
     let (bucket, key, version) = identity;
-    let row = tx
-        .row(
-            "SELECT id FROM file WHERE bucket = $1 AND key = $2 AND version = $3",
-            args![bucket, key, version.as_str()],
-        )
-        .await?;
-    row.map(|row| id(&row, "id", tx.doing())).transpose()
+    let sql = "SELECT {now} AS now, \
+               (SELECT id FROM file WHERE bucket = $1 AND key = $2 AND version = $3) AS id";
+    let row = tx.row(sql, args![bucket, key, version.as_str()]).await?;
+    let row = row.ok_or_else(|| StoreError::Unreadable { doing: tx.doing(), problem: "no clock".into() })?;
+    Ok((maybe_id(&row, "id", tx.doing())?, get(&row, "now", tx.doing())?))
 }
 
 async fn duplicate<K>(tx: Tx, file: FileId, event: &ObjectEvent<K>) -> Result<Dispatched, StoreError> {

@@ -1,10 +1,13 @@
 //! What workers do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use futures_util::future::maybe_done;
 use outport_core::delivery::{DeliveryState, Stage};
 use outport_core::{Code, DeliveryId, Fault, LeaseId, WorkerId, code};
 use outport_store::claim_sends::{self, ClaimedSend, Limits, RenameIntent};
@@ -133,21 +136,18 @@ impl Driver<'_> {
         );
         let ends: Vec<End> =
             hands.iter().zip(how.iter().cycle()).map(|(send, how)| self.ending(send, *how)).collect();
-        let mut tasks = Vec::new();
+        let mut asked = Vec::new();
         for (send, end) in hands.iter().zip(&ends) {
-            // In their order: each is in the writer's queue before the next one is made.
-            let mut asked = Box::pin({
-                let (writer, report) = (writer.clone(), Arc::new(report(send, end.clone())));
-                async move { writer.finish(report, RANDOM).await }
-            });
-            let early =
-                std::future::poll_fn(|context| std::task::Poll::Ready(asked.as_mut().poll(context))).await;
-            ensure!(early.is_pending(), "answered before it was asked: {early:?}");
-            tasks.push(asked);
+            let (writer, report) = (writer.clone(), Arc::new(report(send, end.clone())));
+            let mut ask = Box::pin(maybe_done(async move { writer.finish(report, RANDOM).await }));
+            // In their order: each is in the writer's queue before the next one is made. A quick writer has answered by then.
+            poll_fn(|context| Poll::Ready(ask.as_mut().poll(context).is_ready())).await;
+            asked.push(ask);
         }
         let mut finished = Vec::new();
-        for task in tasks {
-            finished.push(task.await?);
+        for mut ask in asked {
+            ask.as_mut().await;
+            finished.push(ask.as_mut().take_output().context("no answer")??);
         }
         let now = self.since(from).await?;
         for ((send, end), finished) in hands.iter().zip(&ends).zip(&finished) {

@@ -121,7 +121,8 @@ async fn push(
     Pushed { end, secret_version: Some(secret_version), temp_path: upload.temp_path, possible_duplicate }
 }
 
-fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
+/// Where to connect and as whom, secrets resolved; and the version of the secret.
+pub fn target(endpoint: &EndpointRow) -> Result<(Target, String), Fault> {
     let credential: CredentialRef = endpoint.credential_ref.parse().map_err(|problem| {
         Fault::new(
             &code::ENDPOINT_SECRET_UNUSABLE,
@@ -152,7 +153,13 @@ fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target
             progress: endpoint.settings.progress_timeout.0,
             ..Timeouts::default()
         },
+        second_channel: endpoint.settings.second_channel,
     };
+    Ok((target, login.version))
+}
+
+fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
+    let (target, secret_version) = target(endpoint)?;
     let name = RemoteName::new(send.remote_name.clone()).map_err(Fault::from)?;
     let plan = UploadPlan::try_from(&endpoint.upload).map_err(|problem| {
         let message = format!("the upload plan of {} cannot be used: {problem}", endpoint.label);
@@ -176,7 +183,7 @@ fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target
             is_folder: false,
         }),
     });
-    Ok((upload, target, login.version))
+    Ok((upload, target, secret_version))
 }
 
 fn end_of(outcome: Outcome) -> (Option<End>, bool) {

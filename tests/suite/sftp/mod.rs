@@ -1,0 +1,4 @@
+//! What the SFTP sender does on real servers.
+
+mod check;
+mod plan;
