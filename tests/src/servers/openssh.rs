@@ -38,6 +38,8 @@ pub struct Config {
     /// Where sessions start, instead of a new folder; no blanks in its name. The user must be able to write there. Not
     /// with `chroot`.
     pub folder: Option<PathBuf>,
+    /// Options of sftp-server(8): `-R` (only reading), `-P stat,lstat` (these are refused).
+    pub sftp_options: &'static str,
     /// Further lines of sshd_config(5). They win over the harness's own, except `Port`, `ListenAddress`, `HostKey`.
     pub lines: Vec<String>,
 }

@@ -73,12 +73,11 @@ fn openssh_can_nearly_everything_and_keeps_nothing() {
 #[test]
 fn what_a_server_refuses_becomes_another_plan() {
     for (denied, proposed) in [
-        ("stat,lstat", json!({"verify": "list"})),
-        ("rename,posix-rename", json!({"temp": "none"})),
-        ("stat,lstat,opendir", json!({"write_only": true, "one_handle": true})),
+        ("-P stat,lstat", json!({"verify": "list"})),
+        ("-P rename,posix-rename", json!({"temp": "none"})),
+        ("-P stat,lstat,opendir", json!({"write_only": true, "one_handle": true})),
     ] {
-        let lines = vec![format!("ForceCommand internal-sftp -P {denied}")];
-        let server = need!(OpenSsh::start(Config { lines, ..Config::default() }));
+        let server = need!(OpenSsh::start(Config { sftp_options: denied, ..Config::default() }));
         let site = need!(Site::on_sqlite());
         site.apply(&[Partner::at("acme", &server)]).unwrap();
         let (code, report) = check(&site, &[]);
@@ -93,8 +92,7 @@ fn what_a_server_refuses_becomes_another_plan() {
 
 #[test]
 fn what_cannot_be_removed_is_told() {
-    let lines = vec!["ForceCommand internal-sftp -P remove".to_owned()];
-    let server = need!(OpenSsh::start(Config { lines, ..Config::default() }));
+    let server = need!(OpenSsh::start(Config { sftp_options: "-P remove", ..Config::default() }));
     let site = need!(Site::on_sqlite());
     site.apply(&[Partner::at("acme", &server)]).unwrap();
     let (code, report) = check(&site, &[]);

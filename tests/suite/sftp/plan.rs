@@ -43,10 +43,9 @@ fn refused(finished: &Finished, code: &str) {
     assert!(finished.stderr.contains(&format!("[{code}]\nhint: ")), "{finished:?}");
 }
 
-/// A server that answers these requests with "permission denied".
-fn without(requests: &str) -> anyhow::Result<OpenSsh> {
-    let lines = vec![format!("ForceCommand internal-sftp -P {requests}")];
-    OpenSsh::start(Config { lines, ..Config::default() })
+/// A server that answers some requests with "permission denied".
+fn refusing(sftp_options: &'static str) -> anyhow::Result<OpenSsh> {
+    OpenSsh::start(Config { sftp_options, ..Config::default() })
 }
 
 #[test]
@@ -140,7 +139,7 @@ fn apply(site: &Site, server: &OpenSsh, upload: &str, settings: &str) -> anyhow:
 
 #[test]
 fn a_drop_box_is_written_without_a_look() {
-    let server = need!(without("stat,lstat,fstat,opendir,readdir,remove,read"));
+    let server = need!(refusing("-P stat,lstat,fstat,opendir,readdir,remove,read"));
     let site =
         need!(site_with(&server, "write_only = true\nverify = \"none\"\ntrigger = \"{name}.done\"", ""));
     let mut up = site.up().unwrap();
@@ -159,7 +158,7 @@ fn a_drop_box_is_written_without_a_look() {
 
 #[test]
 fn a_server_that_renames_nothing_takes_direct_files() {
-    let server = need!(without("rename,posix-rename"));
+    let server = need!(refusing("-P rename,posix-rename"));
     let work = work("id\n1\n");
     refused(&send(&server, work.path(), "", &[]), "remote.permission_denied");
     assert_eq!(names(server.folder()), Vec::<String>::new(), "the temp file is removed");

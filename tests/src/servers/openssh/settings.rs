@@ -59,7 +59,7 @@ fn text(server: &OpenSsh, keys: &Path) -> anyhow::Result<String> {
         !server.remote_folder.contains(char::is_whitespace),
         "sshd cannot start in a folder with blanks"
     );
-    writeln!(text, "ForceCommand internal-sftp -d {}", server.remote_folder)?;
+    writeln!(text, "ForceCommand internal-sftp {} -d {}", server.config.sftp_options, server.remote_folder)?;
     Ok(text)
 }
 
