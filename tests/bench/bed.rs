@@ -42,7 +42,8 @@ impl Bed {
         std::fs::create_dir(&arrived)?;
         // The user that the tests log in as is another one where they run as root.
         std::fs::set_permissions(&arrived, std::fs::Permissions::from_mode(0o777))?;
-        let server = OpenSsh::start(Config { folder: Some(arrived), ..Config::default() })?;
+        // With a shell, as OpenSSH comes: rclone looks for one, and has every file hashed on the server where it finds it.
+        let server = OpenSsh::start(Config { folder: Some(arrived), shell: true, ..Config::default() })?;
         let round_trip = Duration::from_millis(options.round_trip_ms);
         let delay = is_far.then(|| Delay::before(server.address(), round_trip)).transpose()?;
         let bed = Self { server, delay, folder, files };

@@ -14,6 +14,8 @@ use crate::bed::Bed;
 pub enum Client {
     /// The product.
     Outport,
+    /// The product with two channels for a large file.
+    OutportTwo,
     /// OpenSSH's `sftp` as it comes.
     Sftp,
     /// OpenSSH's `sftp` with the options that make it fastest.
@@ -28,12 +30,12 @@ pub enum Client {
 
 impl Client {
     /// All, ours first.
-    pub const ALL: [Self; 6] =
-        [Self::Outport, Self::Sftp, Self::SftpTuned, Self::Lftp, Self::Rclone, Self::Curl];
+    pub const ALL: [Self; 7] =
+        [Self::Outport, Self::OutportTwo, Self::Sftp, Self::SftpTuned, Self::Lftp, Self::Rclone, Self::Curl];
 
     const fn program(self) -> &'static str {
         match self {
-            Self::Outport => "outport",
+            Self::Outport | Self::OutportTwo => "outport",
             Self::Sftp | Self::SftpTuned => "sftp",
             Self::Lftp => "lftp",
             Self::Rclone => "rclone",
@@ -41,11 +43,17 @@ impl Client {
         }
     }
 
+    /// Whether it is the product.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Outport | Self::OutportTwo)
+    }
+
     /// The call that sends every file of the bed into the folder where one logs in. `rename`: `sftp` is to do as we do and
     /// write under a temporary name first.
     pub fn command(self, bed: &Bed, rename: bool) -> Result<Command> {
         match self {
-            Self::Outport => Ok(outport(bed)),
+            Self::Outport => Ok(outport(bed, &[])),
+            Self::OutportTwo => Ok(outport(bed, &["--second-channel"])),
             Self::Sftp => sftp(bed, rename, &[]),
             Self::SftpTuned => {
                 sftp(bed, rename, &["-c", "aes128-gcm@openssh.com", "-B", "261120", "-R", "64"])
@@ -61,6 +69,7 @@ impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Outport => "outport send",
+            Self::OutportTwo => "outport send --second-channel",
             Self::Sftp => "sftp",
             Self::SftpTuned => "sftp -c aes128-gcm -B 261120 -R 64",
             Self::Lftp => "lftp mirror -P 4",
@@ -74,13 +83,10 @@ impl fmt::Display for Client {
 pub fn installed() -> Vec<Client> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    Client::ALL
-        .into_iter()
-        .filter(|client| *client == Client::Outport || is_there(client.program()))
-        .collect()
+    Client::ALL.into_iter().filter(|client| client.is_ours() || is_there(client.program())).collect()
 }
 
-fn outport(bed: &Bed) -> Command {
+fn outport(bed: &Bed, more: &[&str]) -> Command {
     let mut command = Command::new(outport_tests::process::binary());
     command
         .arg("send")
@@ -88,7 +94,8 @@ fn outport(bed: &Bed) -> Command {
         .arg(format!("sftp://{}@{}/", bed.server.login().user, bed.address()))
         .arg("--identity")
         .arg(bed.server.key_file())
-        .args(["--host-key", bed.server.fingerprint()]);
+        .args(["--host-key", bed.server.fingerprint()])
+        .args(more);
     command
 }
 
@@ -149,7 +156,8 @@ fn rclone(bed: &Bed) -> Command {
     command
         .args(["--config", "/dev/null", "copy"])
         .arg(bed.source())
-        .arg(":sftp:")
+        // In full: its programs on the server start in another folder than SFTP.
+        .arg(format!(":sftp:{}", bed.server.folder().display()))
         .args(["--sftp-host", &bed.address().ip().to_string()])
         .args(["--sftp-port", &bed.address().port().to_string()])
         .args(["--sftp-user", &bed.server.login().user])

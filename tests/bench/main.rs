@@ -14,11 +14,15 @@
 //! *CPU* is user and system time of the client with its children, and of the server's processes for it. *RSS* is the
 //! most that the client and its children had resident. Server and RSS are looked at every 10 ms.
 //!
+//! The row *engine* sends through `outport up`: from the moment the files are put into the bucket until all stand at the
+//! server, with snapshot, ledger (SQLite, every commit on the disk) and receipts.
+//!
 //! `outport send` writes to a temporary name, verifies the size, renames, looks once more, and knows the SHA-256 of what it
 //! sent. The others do what they do by default; where `sftp` is to rename too, the row says so.
 
 mod bed;
 mod client;
+mod engine;
 mod measure;
 mod options;
 mod rows;
@@ -54,6 +58,10 @@ fn measure(options: &Options) -> anyhow::Result<()> {
             Row::FarLarge => rows::far_large(options, &clients)?,
             Row::FarSmall => rows::far_small(options, &clients)?,
             Row::Memory => rows::memory(options)?,
+            Row::Engine => {
+                println!("\n{}", engine::table(options)?);
+                continue;
+            }
         };
         println!("\n{table}");
     }

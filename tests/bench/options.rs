@@ -59,6 +59,8 @@ pub enum Row {
     FarSmall,
     /// What `outport send` takes in memory
     Memory,
+    /// The same files through the engine: from the bucket to the server, with `outport up`
+    Engine,
 }
 
 impl fmt::Display for Row {

@@ -15,7 +15,8 @@ const WINDOW_MB: f64 = 2.097_152;
 /// One large file.
 pub fn large(options: &Options, clients: &[Client]) -> Result<Table> {
     let bed = Bed::new(options, 1, options.large_mib * MIB, false)?;
-    let lines = rounds(options, &bed, clients, false)?;
+    let clients = without(clients, &[Client::OutportTwo]);
+    let lines = rounds(options, &bed, &clients, false)?;
     let gib = options.large_mib as f64 / 1024.0;
     let mut table =
         Table::new(format!("{} MiB in one file", options.large_mib), Unit::Bytes(options.large_mib * MIB));
@@ -39,7 +40,7 @@ pub fn large(options: &Options, clients: &[Client]) -> Result<Table> {
 /// Many small files.
 pub fn small(options: &Options, clients: &[Client]) -> Result<Table> {
     let bed = Bed::new(options, options.files, options.small_kib * 1024, false)?;
-    let clients: Vec<Client> = clients.iter().copied().filter(|c| *c != Client::SftpTuned).collect();
+    let clients = without(clients, &[Client::OutportTwo, Client::SftpTuned]);
     let lines = rounds(options, &bed, &clients, true)?;
     let title = format!(
         "{} files of {} KiB; ours and sftp -b with temporary name and rename",
@@ -55,8 +56,7 @@ pub fn small(options: &Options, clients: &[Client]) -> Result<Table> {
 pub fn far_large(options: &Options, clients: &[Client]) -> Result<Table> {
     let bed = Bed::new(options, 1, options.far_mib * MIB, true)?;
     // curl waits for an answer after each 32 KiB or so: at 20 ms that takes minutes and shows nothing.
-    let clients: Vec<Client> =
-        clients.iter().copied().filter(|c| !matches!(c, Client::Curl | Client::Lftp)).collect();
+    let clients = without(clients, &[Client::Curl, Client::Lftp]);
     let lines = rounds(options, &bed, &clients, false)?;
     let title =
         format!("{} MiB in one file, {} ms to the server and back", options.far_mib, options.round_trip_ms);
@@ -65,7 +65,10 @@ pub fn far_large(options: &Options, clients: &[Client]) -> Result<Table> {
     if let Some(ours) = lines.iter().find(|line| line.client == Client::Outport) {
         let speed = options.far_mib as f64 * MIB as f64 / 1e6 / ours.median(|r| r.wall_s);
         let what = format!("our part of window / round trip ({limit:.0} MB/s)");
-        table.goals = vec![Goal::at_least(&what, speed / limit, 0.7)];
+        table.goals = vec![
+            Goal::at_least(&what, speed / limit, 0.7),
+            Goal::between(&lines, Client::OutportTwo, Client::Outport, 1.5),
+        ];
     }
     table.lines = lines;
     Ok(table)
@@ -75,8 +78,7 @@ pub fn far_large(options: &Options, clients: &[Client]) -> Result<Table> {
 pub fn far_small(options: &Options, clients: &[Client]) -> Result<Table> {
     let count = options.files / 5;
     let bed = Bed::new(options, count, options.small_kib * 1024, true)?;
-    let clients: Vec<Client> =
-        clients.iter().copied().filter(|c| !matches!(c, Client::SftpTuned | Client::Curl)).collect();
+    let clients = without(clients, &[Client::OutportTwo, Client::SftpTuned, Client::Curl]);
     let lines = rounds(options, &bed, &clients, true)?;
     let title = format!(
         "{count} files of {} KiB, {} ms to the server and back; ours and sftp -b with temporary name and rename",
@@ -108,6 +110,10 @@ pub fn memory(options: &Options) -> Result<Table> {
         Goal::at_most("MiB for each of 3 further uploads", (peaks[2] - peaks[0]) / 3.0, 8.0),
     ];
     Ok(table)
+}
+
+fn without(clients: &[Client], these: &[Client]) -> Vec<Client> {
+    clients.iter().copied().filter(|client| !these.contains(client)).collect()
 }
 
 /// Interleaved; who begins changes from round to round.

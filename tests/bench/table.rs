@@ -56,9 +56,17 @@ pub struct Goal {
 impl Goal {
     /// We are to be at least so many times as fast as `other`.
     pub fn ratio(lines: &[Line], other: Client, least: f64) -> Self {
+        Self {
+            what: format!("times as fast as {other}"),
+            ..Self::between(lines, Client::Outport, other, least)
+        }
+    }
+
+    /// `one` is to be at least so many times as fast as `other`.
+    pub fn between(lines: &[Line], one: Client, other: Client, least: f64) -> Self {
         let find = |client: Client| lines.iter().find(|line| line.client == client);
-        let value = find(Client::Outport).zip(find(other)).map(|(ours, other)| ours.times_as_fast_as(other));
-        Self { what: format!("times as fast as {other}"), value, least: Some(least), most: None }
+        let value = find(one).zip(find(other)).map(|(one, other)| one.times_as_fast_as(other));
+        Self { what: format!("{one}: times as fast as {other}"), value, least: Some(least), most: None }
     }
 
     /// At least that.

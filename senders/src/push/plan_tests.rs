@@ -442,7 +442,7 @@ fn no_half_file(name: &str, server: &MemoryServer, plan: &UploadPlan) {
     }
     for path in server.paths().into_iter().filter(|path| path.starts_with("in/a") && path.ends_with(".csv")) {
         let content = server.content(&path).unwrap();
-        assert!(is_direct || content == CONTENT || content == &b"old"[..], "{name}: {path} is {content:?}");
+        assert!(is_direct || content == CONTENT || content == b"old"[..], "{name}: {path} is {content:?}");
     }
 }
 

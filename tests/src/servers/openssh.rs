@@ -40,6 +40,8 @@ pub struct Config {
     pub folder: Option<PathBuf>,
     /// Options of sftp-server(8): `-R` (only reading), `-P stat,lstat` (these are refused).
     pub sftp_options: &'static str,
+    /// Lets the user start programs too, as servers with a shell do. SFTP starts in the same folder, programs in the home.
+    pub shell: bool,
     /// Further lines of sshd_config(5). They win over the harness's own, except `Port`, `ListenAddress`, `HostKey`.
     pub lines: Vec<String>,
 }

@@ -53,13 +53,16 @@ fn text(server: &OpenSsh, keys: &Path) -> anyhow::Result<String> {
     if let Some(jail) = &server.jail {
         writeln!(text, "ChrootDirectory \"{}\"", jail.path().display())?;
     }
-    writeln!(text, "Subsystem sftp internal-sftp")?;
     // Not in quotes: internal-sftp splits its arguments at blanks and keeps the quotes.
     anyhow::ensure!(
         !server.remote_folder.contains(char::is_whitespace),
         "sshd cannot start in a folder with blanks"
     );
-    writeln!(text, "ForceCommand internal-sftp {} -d {}", server.config.sftp_options, server.remote_folder)?;
+    let sftp = format!("internal-sftp {} -d {}", server.config.sftp_options, server.remote_folder);
+    writeln!(text, "Subsystem sftp {sftp}")?;
+    if !server.config.shell {
+        writeln!(text, "ForceCommand {sftp}")?;
+    }
     Ok(text)
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,7 +41,7 @@ impl LocalFile {
             let metadata = file.metadata().map_err(|e| io_fault("read", &path, &e))?;
             let size_bytes = metadata.len();
             let modified_s = Some(metadata.mtime());
-            let mut reading = Reading { path, file };
+            let mut reading = Reading { path, file, used: Used::default() };
             // Most files are small: one that is a single piece needs no thread that waits for it to be taken.
             let first = reading.piece(size_bytes);
             Ok::<_, Fault>((reading, first, size_bytes, modified_s))
@@ -63,6 +64,40 @@ impl LocalFile {
 struct Reading {
     path: PathBuf,
     file: File,
+    used: Used,
+}
+
+/// Buffers that were sent, to be read into again: a new one for each piece costs the kernel 64 pages to clear, a twentieth
+/// of all that a large file costs.
+#[derive(Default, Clone)]
+struct Used(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Used {
+    /// An empty buffer of at least that size.
+    fn take(&self, room: usize) -> Vec<u8> {
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| Vec::with_capacity(room))
+    }
+}
+
+/// A piece on its way; its buffer goes back to the [`Used`] ones.
+struct Piece {
+    bytes: Vec<u8>,
+    used: Used,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.used.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
 }
 
 impl Reading {
@@ -70,10 +105,10 @@ impl Reading {
     /// buffer. One byte more is asked for: a file that has grown must show that it has.
     fn piece(&mut self, size_bytes: u64) -> Result<Bytes, Fault> {
         let room = usize::try_from(size_bytes).unwrap_or(PIECE_BYTES).saturating_add(1).min(PIECE_BYTES);
-        let mut piece = Vec::with_capacity(room);
-        let read = (&mut self.file).take(room as u64).read_to_end(&mut piece);
+        let mut bytes = self.used.take(room);
+        let read = (&mut self.file).take(room as u64).read_to_end(&mut bytes);
         read.map_err(|e| io_fault("read", &self.path, &e))?;
-        Ok(piece.into())
+        Ok(Bytes::from_owner(Piece { bytes, used: self.used.clone() }))
     }
 
     fn rest(mut self, size_bytes: u64, to: &mpsc::Sender<Result<Bytes, Fault>>) {
