@@ -1,6 +1,6 @@
 //! The final name: looked at, written down, taken, confirmed.
 
-use outport_core::upload::{Naming, OnExisting, Rename, numbered};
+use outport_core::upload::{Naming, OnExisting, Rename, Verify, numbered};
 use outport_core::{Fault, code};
 
 use super::folders::name_of;
@@ -66,7 +66,7 @@ impl Run<'_> {
         // From here on the temp file stays while nobody knows what happened: the next attempt finds it by the stored
         // intent and renames it without sending it again.
         let mut renamed = self.rename(&intent).await;
-        if is_in_the_way(&renamed) {
+        if self.is_in_the_way(&renamed, &intent) {
             if on_existing == OnExisting::Unique {
                 return Ok(None);
             }
@@ -102,6 +102,16 @@ impl Run<'_> {
         plan.on_existing() == OnExisting::Replace
             && !plan.write_only()
             && matches!(self.wanted(), Rename::Auto | Rename::DeleteRename)
+    }
+
+    /// Whether a file under the final name is why the rename was refused. Where STAT is refused, the connection cannot tell
+    /// it from other failures; the listing has shown the file.
+    fn is_in_the_way(&self, renamed: &Result<(), RemoteError>, intent: &RenameIntent) -> bool {
+        let Err(RemoteError::Refused(fault)) = renamed else { return false };
+        let is_listed = self.upload.plan.verify() == Verify::List
+            && intent.before.is_some()
+            && !self.remote.offers().posix_rename;
+        fault.code == &code::REMOTE_EXISTS || (is_listed && fault.code == &code::REMOTE_FAILURE)
     }
 
     async fn rename(&self, intent: &RenameIntent) -> Result<(), RemoteError> {
@@ -193,10 +203,6 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-fn is_in_the_way(renamed: &Result<(), RemoteError>) -> bool {
-    matches!(renamed, Err(RemoteError::Refused(fault)) if fault.code == &code::REMOTE_EXISTS)
 }
 
 pub(super) fn in_the_way(path: &str) -> Fault {
