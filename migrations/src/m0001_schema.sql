@@ -36,6 +36,9 @@ CREATE TABLE endpoint (
   identity_pins {json} NOT NULL DEFAULT '[]',
   host_cas {json} NOT NULL DEFAULT '[]',
   settings {json} NOT NULL DEFAULT '{}',
+  upload {json} NOT NULL DEFAULT '{}',
+  -- what `endpoint check` found out last, with the revision it was true for
+  profile {json},
   revision int NOT NULL DEFAULT 1,
   enabled boolean NOT NULL DEFAULT true,
   retired_at bigint,

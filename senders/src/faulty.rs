@@ -8,7 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use outport_core::{Fault, code};
 
-use crate::remote::{PeerIdentity, Remote, RemoteError, RemoteFile, RemoteStat};
+use crate::remote::{
+    FileAttributes, Introduction, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile,
+    RemoteReader, RemoteStat, RenameWith,
+};
+use crate::sha256::Sha256Sum;
 
 /// A step of the upload protocol that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,12 +29,39 @@ pub enum Step {
     Rename,
     /// [`Remote::remove`].
     Remove,
+    /// [`Remote::find`].
+    Find,
+    /// [`Remote::make_folder`].
+    MakeFolder,
+    /// [`Remote::read`].
+    Read,
+    /// [`Remote::checksum`].
+    Checksum,
+    /// [`RemoteFile::stat`].
+    Fstat,
+    /// [`RemoteFile::set`].
+    Set,
+    /// [`RemoteFile::sync`].
+    Sync,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 6] =
-        [Self::Create, Self::Write, Self::Close, Self::Stat, Self::Rename, Self::Remove];
+    pub const ALL: [Self; 13] = [
+        Self::Create,
+        Self::Write,
+        Self::Close,
+        Self::Stat,
+        Self::Rename,
+        Self::Remove,
+        Self::Find,
+        Self::MakeFolder,
+        Self::Read,
+        Self::Checksum,
+        Self::Fstat,
+        Self::Set,
+        Self::Sync,
+    ];
 }
 
 /// How it fails.
@@ -108,6 +139,19 @@ impl State {
     }
 }
 
+impl State {
+    /// The same for what has no answer that could be lost in a way that matters.
+    async fn ask<T>(
+        &self,
+        step: Step,
+        yes: T,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let call = async { call.await.map_err(RemoteError::Refused) };
+        self.run(step, yes, call).await.map_err(RemoteError::into_fault)
+    }
+}
+
 fn reset() -> Fault {
     Fault::new(&code::ENDPOINT_RESET, "the connection to faulty broke off")
 }
@@ -130,9 +174,9 @@ impl<R: Remote> Faulty<R> {
 
 #[async_trait]
 impl<R: Remote> Remote for Faulty<R> {
-    async fn create(&self, path: &str) -> Result<Box<dyn RemoteFile>, Fault> {
+    async fn create(&self, path: &str, opening: Opening) -> Result<Box<dyn RemoteFile>, Fault> {
         let nothing: Box<dyn RemoteFile> = Box::new(Nothing);
-        let call = async { self.inner.create(path).await.map_err(RemoteError::Refused) };
+        let call = async { self.inner.create(path, opening).await.map_err(RemoteError::Refused) };
         let file = self.state.run(Step::Create, nothing, call).await.map_err(RemoteError::into_fault)?;
         Ok(Box::new(FaultyFile { inner: file, state: Arc::clone(&self.state) }))
     }
@@ -142,13 +186,42 @@ impl<R: Remote> Remote for Faulty<R> {
         self.state.run(Step::Stat, None, call).await.map_err(RemoteError::into_fault)
     }
 
-    async fn rename(&self, from: &str, to: &str) -> Result<(), RemoteError> {
-        self.state.run(Step::Rename, (), self.inner.rename(from, to)).await
+    async fn find(&self, path: &str) -> Result<Option<RemoteStat>, Fault> {
+        self.state.ask(Step::Find, None, self.inner.find(path)).await
+    }
+
+    async fn rename(&self, from: &str, to: &str, with: RenameWith) -> Result<(), RemoteError> {
+        self.state.run(Step::Rename, (), self.inner.rename(from, to, with)).await
+    }
+
+    async fn make_folder(&self, path: &str) -> Result<(), Fault> {
+        self.state.ask(Step::MakeFolder, (), self.inner.make_folder(path)).await
+    }
+
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        self.state.ask(Step::Remove, (), self.inner.remove_folder(path)).await
+    }
+
+    async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
+        let nothing: Box<dyn RemoteReader> = Box::new(Nothing);
+        self.state.ask(Step::Read, nothing, self.inner.read(path)).await
+    }
+
+    async fn checksum(&self, path: &str) -> Result<Sha256Sum, Fault> {
+        self.state.ask(Step::Checksum, Sha256Sum::of(b"a lie"), self.inner.checksum(path)).await
+    }
+
+    fn offers(&self) -> Offers {
+        self.inner.offers()
     }
 
     async fn remove(&self, path: &str) -> Result<(), Fault> {
         let call = async { self.inner.remove(path).await.map_err(RemoteError::Refused) };
         self.state.run(Step::Remove, (), call).await.map_err(RemoteError::into_fault)
+    }
+
+    fn introduction(&self) -> Introduction {
+        self.inner.introduction()
     }
 
     fn identity(&self) -> PeerIdentity {
@@ -176,6 +249,22 @@ impl RemoteFile for FaultyFile {
         self.state.run(Step::Write, (), call).await.map_err(RemoteError::into_fault)
     }
 
+    async fn stat(&mut self) -> Result<RemoteStat, Fault> {
+        let lie = RemoteStat { size_bytes: Some(1), mtime_s: None, is_folder: false };
+        let state = Arc::clone(&self.state);
+        state.ask(Step::Fstat, lie, self.inner.stat()).await
+    }
+
+    async fn set(&mut self, attributes: FileAttributes) -> Result<(), Fault> {
+        let state = Arc::clone(&self.state);
+        state.ask(Step::Set, (), self.inner.set(attributes)).await
+    }
+
+    async fn sync(&mut self) -> Result<(), Fault> {
+        let state = Arc::clone(&self.state);
+        state.ask(Step::Sync, (), self.inner.sync()).await
+    }
+
     async fn close(self: Box<Self>) -> Result<(), RemoteError> {
         let Self { inner, state } = *self;
         state.run(Step::Close, (), inner.close()).await
@@ -195,11 +284,30 @@ impl RemoteFile for Nothing {
         Ok(())
     }
 
+    async fn stat(&mut self) -> Result<RemoteStat, Fault> {
+        Ok(RemoteStat { size_bytes: Some(0), mtime_s: None, is_folder: false })
+    }
+
+    async fn set(&mut self, _attributes: FileAttributes) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     async fn close(self: Box<Self>) -> Result<(), RemoteError> {
         Ok(())
     }
 
     fn acknowledged(&self) -> u64 {
         0
+    }
+}
+
+#[async_trait]
+impl RemoteReader for Nothing {
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        Ok(None)
     }
 }

@@ -1,6 +1,7 @@
 //! The fence: the engine's word on whether this attempt may still act.
 
 use async_trait::async_trait;
+pub use outport_core::delivery::IntentStep;
 
 use crate::remote::RemoteStat;
 
@@ -15,13 +16,17 @@ pub enum Stop {
     Cancelled,
 }
 
-/// What is about to be renamed. It is stored before the rename, so that whoever comes after a crash can tell whether
-/// the rename happened (docs/STATES.md, "Probe").
+/// What is about to happen to the final name. It is stored before, so that whoever comes after a crash can tell whether
+/// it happened (docs/STATES.md, "Probe").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenameIntent {
-    /// The whole and verified temp file.
+    /// How far it has come.
+    pub step: IntentStep,
+    /// The whole and verified temp file; empty for a file that is written under its final name.
     pub temp_path: String,
-    /// What stood under the final name before the rename; `None`: nothing did.
+    /// The name that the file gets: the one that was asked for, or a free one near it.
+    pub final_path: String,
+    /// What stood under the final name before; `None`: nothing did, or nothing may be looked at.
     pub before: Option<RemoteStat>,
     /// An earlier attempt may have delivered the same file already: kept with the delivery from now on, whatever becomes
     /// of this attempt.
@@ -37,10 +42,11 @@ pub trait Fence: Send + Sync {
     /// Why to stop.
     fn check(&self) -> Result<(), Stop>;
 
-    /// Writes down that the attempt is about to rename, under its lease. The rename starts only after `Ok`.
+    /// Writes down what the attempt is about to do to the final name, under its lease. It is done only after `Ok`. Said
+    /// again when the attempt has come further; the last word counts.
     ///
     /// # Errors
-    /// Why to stop; then nothing is renamed.
+    /// Why to stop; then it is not done.
     async fn enter_renaming(&self, intent: &RenameIntent) -> Result<(), Stop>;
 }
 

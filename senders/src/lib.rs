@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod check;
 pub mod dial;
 pub mod faulty;
 pub mod fence;
@@ -21,11 +22,14 @@ pub mod url;
 mod wildcard;
 
 pub use dial::{Proxy, ProxyLogin, Route};
-pub use fence::{Fence, NoFence, RenameIntent, Stop};
+pub use fence::{Fence, IntentStep, NoFence, RenameIntent, Stop};
 pub use outcome::{ConfirmedBy, Outcome, Receipt, Stage};
 pub use pool::{Pool, PooledRemote};
 pub use push::{Earlier, OnUnconfirmed, Upload, deliver, push};
-pub use remote::{ConnectFault, Connector, PeerIdentity, Remote, RemoteError, RemoteFile, RemoteStat};
+pub use remote::{
+    ConnectFault, Connector, FileAttributes, Introduction, Offers, Opening, PeerIdentity, Remote,
+    RemoteError, RemoteFile, RemoteReader, RemoteStat, RenameWith,
+};
 pub use secret::Secret;
 pub use sha256::Sha256Sum;
 pub use source::Source;

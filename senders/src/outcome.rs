@@ -53,7 +53,7 @@ pub struct Receipt {
 pub enum Outcome {
     /// The file stands under its final name.
     Delivered(Receipt),
-    /// It does not, by this attempt.
+    /// It does not, by this attempt; or it does, and what goes with it (a checksum, a trigger) is missing.
     Failed {
         /// Why.
         fault: Fault,

@@ -111,11 +111,34 @@ impl Pool {
         max_connections: usize,
         size_bytes: u64,
     ) -> Result<PooledRemote, ConnectFault> {
+        self.get_among(target, max_connections, size_bytes, self.inner.settings.files_per_connection).await
+    }
+
+    /// The same on a connection that has no other file meanwhile: for servers that have one open file at a time.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_alone(
+        &self,
+        target: &Target,
+        max_connections: usize,
+        size_bytes: u64,
+    ) -> Result<PooledRemote, ConnectFault> {
+        self.get_among(target, max_connections, size_bytes, 1).await
+    }
+
+    async fn get_among(
+        &self,
+        target: &Target,
+        max_connections: usize,
+        size_bytes: u64,
+        room: usize,
+    ) -> Result<PooledRemote, ConnectFault> {
         let mut changes = self.inner.changes.subscribe();
         let mut waited_for_login = false;
         loop {
             changes.mark_unchanged();
-            match self.inner.next(target, max_connections.max(1), size_bytes >= LARGE_BYTES) {
+            match self.inner.next(target, max_connections.max(1), size_bytes >= LARGE_BYTES, room) {
                 Next::Use(mut remote) => {
                     remote.fresh = waited_for_login;
                     return Ok(remote);
@@ -159,7 +182,7 @@ impl Inner {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(self: &Arc<Self>, target: &Target, max_connections: usize, is_large: bool) -> Next {
+    fn next(self: &Arc<Self>, target: &Target, max_connections: usize, is_large: bool, room: usize) -> Next {
         let mut endpoints = self.endpoints();
         let endpoint = endpoints.entry(target.endpoint.clone()).or_default();
         if endpoint.revision != target.revision {
@@ -179,7 +202,7 @@ impl Inner {
         let loads: Vec<Load> = endpoint.open.iter().map(|connection| connection.load).collect();
         let may_connect =
             endpoint.connecting.is_some() || endpoint.open.len() + endpoint.leaving.len() < max_connections;
-        let can_share = match choose(&loads, is_large, self.settings.files_per_connection, may_connect) {
+        let can_share = match choose(&loads, is_large, room, may_connect) {
             Choice::Use(at) => return self.take(endpoint, target, at, is_large),
             Choice::ConnectOrUse(at) if endpoint.sharing.is_some_and(|until| Instant::now() < until) => {
                 return self.take(endpoint, target, at, is_large);

@@ -1,5 +1,6 @@
 //! What the remote names tell about a rename whose answer never came (docs/STATES.md, "Probe"). Pure.
 
+use crate::fence::IntentStep;
 use crate::remote::RemoteStat;
 
 /// What a look at the two names means.
@@ -32,6 +33,46 @@ pub(crate) fn judge(
     }
 }
 
+/// What a look at the final name means for a file that is written there at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DirectFinding {
+    /// The whole file is there.
+    Arrived,
+    /// Part of it is there.
+    Half,
+    /// Nothing was written yet.
+    NotBegun,
+    /// It cannot be told.
+    CannotTell,
+}
+
+/// Judges by how far the earlier attempt said that it was, and what stands under the final name now and stood there
+/// `before`. `replaces`: whether the plan lets a file of that name be written over. Where not, no byte is sent before it is
+/// stored that the attempt made the file; what stands there without that is not ours.
+pub(crate) fn judge_direct(
+    size_bytes: u64,
+    step: IntentStep,
+    replaces: bool,
+    last: Option<RemoteStat>,
+    before: Option<RemoteStat>,
+) -> DirectFinding {
+    use DirectFinding::{Arrived, CannotTell, Half, NotBegun};
+    if !replaces && step == IntentStep::Writing {
+        return NotBegun;
+    }
+    // Gone: taken away whole by the partner, or never there.
+    let Some(last) = last else { return CannotTell };
+    if !differs(&last, before) {
+        return if last.size_bytes == Some(size_bytes) { CannotTell } else { NotBegun };
+    }
+    match last.size_bytes {
+        _ if last.is_folder => CannotTell,
+        Some(size) if size == size_bytes => Arrived,
+        Some(size) if size < size_bytes => Half,
+        _ => CannotTell,
+    }
+}
+
 /// Whether the file under the final name is certainly another one than before.
 fn differs(now: &RemoteStat, before: Option<RemoteStat>) -> bool {
     let Some(before) = before else { return true };
@@ -55,6 +96,38 @@ mod tests {
         Some(RemoteStat { size_bytes: None, mtime_s: Some(9), is_folder: false });
     const FOLDER: Option<RemoteStat> =
         Some(RemoteStat { size_bytes: Some(10), mtime_s: Some(9), is_folder: true });
+
+    #[test]
+    fn every_case_of_a_direct_file() {
+        use DirectFinding::{Arrived, CannotTell, Half, NotBegun};
+        use IntentStep::{Created, Writing};
+        // (step, replaces, final now, final before, finding), for a file of 10 bytes
+        let table = [
+            (Writing, true, None, None, CannotTell),
+            (Writing, true, None, stat(3, 1), CannotTell),
+            (Writing, true, stat(10, 5), None, Arrived),
+            (Writing, true, stat(10, 5), stat(3, 1), Arrived),
+            (Writing, true, stat(10, 5), stat(10, 1), Arrived),
+            (Writing, true, stat(10, 5), stat(10, 5), CannotTell),
+            (Writing, true, stat(4, 5), None, Half),
+            (Writing, true, stat(0, 5), stat(10, 1), Half),
+            (Writing, true, stat(3, 1), stat(3, 1), NotBegun),
+            (Writing, true, stat(11, 5), None, CannotTell),
+            (Writing, true, SIZELESS, None, CannotTell),
+            (Writing, true, FOLDER, None, CannotTell),
+            (Writing, false, None, None, NotBegun),
+            (Writing, false, stat(4, 5), None, NotBegun),
+            (Writing, false, stat(10, 5), None, NotBegun),
+            (Created, false, None, None, CannotTell),
+            (Created, false, stat(4, 5), None, Half),
+            (Created, false, stat(10, 5), None, Arrived),
+            (Created, false, stat(11, 5), None, CannotTell),
+        ];
+        for (step, replaces, last, before, finding) in table {
+            let found = judge_direct(10, step, replaces, last, before);
+            assert_eq!(found, finding, "{step} replaces {replaces}, final {last:?}, before {before:?}");
+        }
+    }
 
     #[test]
     fn every_case_of_the_probe() {

@@ -9,17 +9,18 @@ use outport_core::ssh::Agreed;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Stage;
+use crate::sha256::Sha256Sum;
 use crate::target::Target;
 
 /// A logged-in connection to a partner's server. Every method may be called by many files at the same time; each call
 /// is answered on its own. A fault of one file does not end the connection unless [`Remote::alive`] says so.
 #[async_trait]
 pub trait Remote: Send + Sync {
-    /// Opens `path` for writing from its start; a file that is there is emptied.
+    /// Opens `path` for writing.
     ///
     /// # Errors
     /// What the server refused, or how the connection ended.
-    async fn create(&self, path: &str) -> Result<Box<dyn RemoteFile>, Fault>;
+    async fn create(&self, path: &str, opening: Opening) -> Result<Box<dyn RemoteFile>, Fault>;
 
     /// What stands under `path`; `None` when nothing does.
     ///
@@ -27,11 +28,48 @@ pub trait Remote: Send + Sync {
     /// What the server refused, or how the connection ended.
     async fn stat(&self, path: &str) -> Result<Option<RemoteStat>, Fault>;
 
-    /// Gives `from` the name `to` and replaces a file of that name.
+    /// What the listing of its folder shows of `path`, for servers that refuse to look at single files.
     ///
     /// # Errors
-    /// [`RemoteError::Ambiguous`] when the request went out and no answer came: it may have happened.
-    async fn rename(&self, from: &str, to: &str) -> Result<(), RemoteError>;
+    /// What the server refused, or how the connection ended.
+    async fn find(&self, path: &str) -> Result<Option<RemoteStat>, Fault>;
+
+    /// Gives `from` the name `to`. What happens to a file of that name is up to `with`.
+    ///
+    /// # Errors
+    /// [`RemoteError::Ambiguous`] when the request went out and no answer came: it may have happened. `remote.exists`
+    /// when a file is in the way.
+    async fn rename(&self, from: &str, to: &str, with: RenameWith) -> Result<(), RemoteError>;
+
+    /// Makes the folder `path`; one that is there already counts as made.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn make_folder(&self, path: &str) -> Result<(), Fault>;
+
+    /// Removes the empty folder `path`.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault>;
+
+    /// Opens `path` for reading from its start.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault>;
+
+    /// The SHA-256 of the file, as the server computes it.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn checksum(&self, path: &str) -> Result<Sha256Sum, Fault>;
+
+    /// What the server said at the start that it can do.
+    fn offers(&self) -> Offers;
+
+    /// The same in its own words, and how much a write has.
+    fn introduction(&self) -> Introduction;
 
     /// Removes the file `path`; one that is not there counts as removed.
     ///
@@ -58,6 +96,24 @@ pub trait RemoteFile: Send {
     /// What the server refused, or how the connection ended.
     async fn write(&mut self, piece: Bytes) -> Result<(), Fault>;
 
+    /// Waits until the server has every piece, then looks at the open file.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn stat(&mut self) -> Result<RemoteStat, Fault>;
+
+    /// Waits until the server has every piece, then sets these of the file's attributes.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn set(&mut self, attributes: FileAttributes) -> Result<(), Fault>;
+
+    /// Waits until the server has every piece and has flushed the file to its disk.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn sync(&mut self) -> Result<(), Fault>;
+
     /// Waits until the server has every piece, then closes the file.
     ///
     /// # Errors
@@ -66,6 +122,70 @@ pub trait RemoteFile: Send {
 
     /// How many bytes the server has confirmed.
     fn acknowledged(&self) -> u64;
+}
+
+/// A file being read, from its start to its end.
+#[async_trait]
+pub trait RemoteReader: Send {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// What the server refused, or how the connection ended.
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault>;
+}
+
+/// How a file is opened for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// From its start; a file that is there is emptied.
+    Replace,
+    /// From its start; a file that is there stays, and the opening is refused with `remote.exists`.
+    New,
+    /// A file that is there, from this byte on; what stands before stays.
+    Continue {
+        /// The first byte to be written.
+        at: u64,
+    },
+}
+
+/// Which rename is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenameWith {
+    /// One that replaces where the server has such, else RENAME.
+    Best,
+    /// `posix-rename@openssh.com`, which replaces.
+    PosixRename,
+    /// RENAME, which must not replace (filexfer-02 section 6.5).
+    Rename,
+}
+
+/// Attributes to set; what is `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileAttributes {
+    /// The nine permission bits.
+    pub mode: Option<u32>,
+    /// Modification time in seconds since 1970; the access time becomes the same.
+    pub mtime_s: Option<u32>,
+}
+
+/// What a server said at the start that it can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// `posix-rename@openssh.com`.
+    pub posix_rename: bool,
+    /// `fsync@openssh.com`.
+    pub fsync: bool,
+    /// `check-file`, by name or by handle.
+    pub checksum: bool,
+}
+
+/// What a server tells about itself, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Introduction {
+    /// The names of its extensions, in its order.
+    pub extensions: Vec<String>,
+    /// Bytes of a write: what its limits say, else 32 KiB.
+    pub write_bytes: usize,
 }
 
 /// What a server shows of one file.

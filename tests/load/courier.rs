@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use async_trait::async_trait;
-use outport_core::remote_name::temp_name;
+use outport_core::upload::UploadPlan;
 use outport_core::{Fault, RemoteName, WorkerId, code};
 use outport_send::memory::MemoryServer;
 use outport_send::pool::{Pool, PoolSettings};
@@ -227,8 +227,13 @@ async fn attempt(shared: &Shared, endpoint: &EndpointRow, connections: u32, send
     let Ok(name) = RemoteName::new(send.remote_name.clone()) else {
         return shared.break_with(format!("{} is no remote name", send.remote_name));
     };
-    let temp_path = temp_name(&name, send.delivery_id, send.attempt).as_str().to_owned();
-    let mut upload = Upload::new(name.as_str(), &temp_path);
+    let planned =
+        Upload::planned(UploadPlan::default(), &name, send.delivery_id, send.attempt, &send.unfinished);
+    let mut upload = match planned {
+        Ok(upload) => upload,
+        Err(fault) => return shared.break_with(fault.to_string()),
+    };
+    let temp_path = upload.temp_path.clone();
     upload.sha256 = send.artifact.sha256.as_deref().and_then(|hex| hex.parse().ok());
     let fence = LeaseFence { writes: &shared.writes, send };
     let mut source = BytesSource::new(CONTENT);
@@ -255,7 +260,7 @@ async fn attempt(shared: &Shared, endpoint: &EndpointRow, connections: u32, send
         endpoint_id: send.endpoint_id,
         lease: send.lease,
         secret_version: Some("v1".into()),
-        remote_temp: Some(temp_path),
+        remote_temp: temp_path,
         duration_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
         possible_duplicate: false,
         end,
@@ -293,6 +298,8 @@ impl Fence for LeaseFence<'_> {
 
     async fn enter_renaming(&self, intent: &RenameIntent) -> Result<(), Stop> {
         let row = claim_sends::RenameIntent {
+            step: intent.step,
+            final_path: None,
             temp_path: intent.temp_path.clone(),
             possible_duplicate: intent.possible_duplicate,
             final_before: intent

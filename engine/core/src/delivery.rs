@@ -133,6 +133,23 @@ impl Stage {
 }
 
 words! {
+    /// What the intent of an attempt says, from the stage `renaming` on (docs/STATES.md, "Probe").
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    IntentStep, "step of an intent" {
+        /// The whole temp file is about to get its final name.
+        #[default]
+        Renaming = "renaming",
+        /// The file is about to be opened under its final name.
+        Writing = "writing",
+        /// It was made there by this attempt, where nothing stood; its bytes follow.
+        Created = "created",
+        /// The file is whole under its final name; its checksum and trigger follow.
+        Placed = "placed",
+    }
+}
+
+words! {
     /// How an attempt ended.
     AttemptOutcome, "attempt outcome" {
         /// With a receipt.

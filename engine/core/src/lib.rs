@@ -22,6 +22,7 @@ pub mod state;
 pub mod timing;
 pub mod transform;
 pub mod trust;
+pub mod upload;
 pub mod version;
 pub mod window;
 

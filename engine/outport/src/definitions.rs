@@ -35,6 +35,8 @@ fn parse(text: &str, name: &str) -> Result<Definitions, Fault> {
                     None => fault.with_hint(format!("the keys here are: {}", known.join(", "))),
                 }
             }
+            // A word that is none of a list: serde names the list.
+            None if message.starts_with("unknown variant") => Fault::new(&code::CONFIG_INVALID, said),
             None => Fault::new(&code::CONFIG_UNREADABLE, said),
         }
     })
@@ -166,8 +168,21 @@ fn check_endpoint(subscriber: &str, endpoint: &Endpoint) -> Result<(), Fault> {
     connection::authorities(&endpoint.host_cas, &label)?;
     connection::algorithms(&endpoint.settings.ssh, &label)?;
     connection::proxy(&endpoint.settings, &label)?;
-    match endpoint.settings.problem() {
-        Some(problem) => Err(invalid(format!("the settings of endpoint {label}: {problem}"))),
+    if let Some(problem) = endpoint.settings.problem() {
+        return Err(invalid(format!("the settings of endpoint {label}: {problem}")));
+    }
+    if endpoint.settings.second_channel && (endpoint.upload.resume || endpoint.upload.one_handle) {
+        let what = if endpoint.upload.resume { "resume" } else { "one_handle" };
+        return Err(invalid(format!(
+            "upload.{what} of endpoint {label} does not go with second_channel = true"
+        ))
+        .with_hint(
+            "two channels write with gaps between them, and open the file twice: leave one of the two out",
+        ));
+    }
+    match endpoint.upload.problem() {
+        Some(problem) => Err(invalid(format!("the upload plan of endpoint {label}: {}", problem.message))
+            .with_hint(problem.hint)),
         None => Ok(()),
     }
 }
@@ -248,6 +263,9 @@ password = "env:ACME_PASSWORD"
 host_keys = ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]
 [subscriber.endpoint.settings]
 max_connections = 2
+[subscriber.endpoint.upload]
+verify = "stat"
+trigger = "{name}.done"
 
 [[transform]]
 name = "claims-csv"
@@ -342,6 +360,12 @@ remote_name = "inbox/{sender}_{stem}.{ext}"
                 "config.invalid",
                 "not an authority",
             ),
+            ("trigger = ", "triger = ", "config.unknown_key", "trigger"),
+            ("\"{name}.done\"", "\"{name}\"", "config.invalid", ".done"),
+            ("verify = \"stat\"", "verify = \"size\"", "config.invalid", "read-back"),
+            ("verify = \"stat\"", "write_only = true", "config.invalid", "verify = \"none\""),
+            ("verify = \"stat\"", "temp = \"{name}.part\"", "config.invalid", "two attempts"),
+            ("verify = \"stat\"", "mode = \"rw\"", "config.unreadable", "octal"),
         ];
         for (old, new, code, hint) in cases {
             let text = GOOD.replacen(old, new, 1);

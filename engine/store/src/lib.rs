@@ -23,6 +23,7 @@ pub mod lanes;
 pub mod list;
 pub mod next_work;
 pub mod notices;
+pub mod profile;
 pub mod replay;
 pub mod rescue;
 pub mod retention;

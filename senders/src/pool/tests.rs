@@ -7,7 +7,11 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::Stage;
 use crate::memory::{MemoryRemote, MemoryServer};
-use crate::remote::{PeerIdentity, RemoteError, RemoteFile, RemoteStat};
+use crate::remote::{
+    Introduction, Offers, Opening, PeerIdentity, RemoteError, RemoteFile, RemoteReader, RemoteStat,
+    RenameWith,
+};
+use crate::sha256::Sha256Sum;
 
 const SMALL: u64 = 1;
 
@@ -25,17 +29,38 @@ struct TestRemote {
 
 #[async_trait]
 impl Remote for TestRemote {
-    async fn create(&self, path: &str) -> Result<Box<dyn RemoteFile>, Fault> {
-        self.inner.create(path).await
+    async fn create(&self, path: &str, opening: Opening) -> Result<Box<dyn RemoteFile>, Fault> {
+        self.inner.create(path, opening).await
     }
     async fn stat(&self, path: &str) -> Result<Option<RemoteStat>, Fault> {
         self.inner.stat(path).await
     }
-    async fn rename(&self, from: &str, to: &str) -> Result<(), RemoteError> {
-        self.inner.rename(from, to).await
+    async fn find(&self, path: &str) -> Result<Option<RemoteStat>, Fault> {
+        self.inner.find(path).await
+    }
+    async fn rename(&self, from: &str, to: &str, with: RenameWith) -> Result<(), RemoteError> {
+        self.inner.rename(from, to, with).await
+    }
+    async fn make_folder(&self, path: &str) -> Result<(), Fault> {
+        self.inner.make_folder(path).await
+    }
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        self.inner.remove_folder(path).await
+    }
+    async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
+        self.inner.read(path).await
+    }
+    async fn checksum(&self, path: &str) -> Result<Sha256Sum, Fault> {
+        self.inner.checksum(path).await
+    }
+    fn offers(&self) -> Offers {
+        self.inner.offers()
     }
     async fn remove(&self, path: &str) -> Result<(), Fault> {
         self.inner.remove(path).await
+    }
+    fn introduction(&self) -> Introduction {
+        self.inner.introduction()
     }
     fn identity(&self) -> PeerIdentity {
         self.inner.identity()

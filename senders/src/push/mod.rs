@@ -1,67 +1,36 @@
 //! THE upload protocol, stated once, over any [`Remote`]: probe, temp file, verify, fence, rename, confirm.
 //!
-//! The order is what keeps the promises: nothing stands under the final name before size and hash are verified, and the
-//! intent to rename is stored before the rename, so that a crash at any line leaves something the next attempt can judge.
+//! The order is what keeps the promises: nothing stands under the final name before size and hash are verified (unless
+//! the plan says to write there at once), and the intent is stored before the final name is touched, so that a crash
+//! at any line leaves something the next attempt can judge. How each step is done is the [`UploadPlan`]'s to say.
+//!
+//! [`UploadPlan`]: outport_core::upload::UploadPlan
 
+mod aftermath;
+mod companions;
+mod direct;
+mod folders;
+mod looks;
+mod offered;
+mod place;
+mod resume;
 mod upload;
+mod verify;
+mod what;
 
 use std::time::Instant;
 
-use outport_core::{Fault, code};
+use outport_core::Fault;
 
-use crate::fence::{Fence, RenameIntent, Stop};
+pub use self::what::{Earlier, OnUnconfirmed, Upload};
+use crate::fence::{Fence, IntentStep, RenameIntent, Stop};
 use crate::outcome::{ConfirmedBy, Outcome, Receipt, Stage};
 use crate::pool::Pool;
-use crate::probe::{Finding, judge};
-use crate::remote::{Remote, RemoteError, RemoteStat};
+use crate::probe::Finding;
+use crate::remote::Remote;
 use crate::sha256::{Hasher, Sha256Sum};
 use crate::source::Source;
 use crate::target::Target;
-
-/// What to put where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
-    /// The name the partner is to see. Relative to the folder one logs in to, unless it starts with a slash.
-    pub final_path: String,
-    /// The name while it is being written: in the same folder, and of this attempt alone (a function of delivery id
-    /// and attempt number), so that a worker that wakes up late cannot write into a newer attempt's file.
-    pub temp_path: String,
-    /// The recorded hash; `None` when none is recorded (a local file sent by hand).
-    pub sha256: Option<Sha256Sum>,
-    /// The last attempt that got as far as renaming and did not end with a definite answer (it was abandoned, or ended
-    /// as [`Outcome::Unknown`]).
-    pub earlier: Option<Earlier>,
-    /// What to do when a look at the remote names does not tell whether that attempt delivered.
-    pub on_unconfirmed: OnUnconfirmed,
-    /// Temp names of earlier attempts that were abandoned: removed once the file is delivered, as far as possible.
-    pub stale_temps: Vec<String>,
-}
-
-impl Upload {
-    /// A first attempt.
-    pub fn new(final_path: impl Into<String>, temp_path: impl Into<String>) -> Self {
-        Self {
-            final_path: final_path.into(),
-            temp_path: temp_path.into(),
-            sha256: None,
-            earlier: None,
-            on_unconfirmed: OnUnconfirmed::Resend,
-            stale_temps: Vec::new(),
-        }
-    }
-}
-
-/// What an earlier attempt stored before it renamed: its [`RenameIntent`].
-pub type Earlier = RenameIntent;
-
-/// What to do with a file that may have arrived (`on_unconfirmed` of the subscription).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnUnconfirmed {
-    /// Send again and mark the receipt as a possible duplicate.
-    Resend,
-    /// Send nothing; a person decides.
-    Hold,
-}
 
 /// Takes a connection to `target` from the pool and pushes over it.
 pub async fn deliver(
@@ -75,7 +44,12 @@ pub async fn deliver(
     if let Err(stop) = fence.check() {
         return stopped(stop, Stage::Connecting, 0);
     }
-    match pool.get(target, max_connections, source.size_bytes()).await {
+    let got = if upload.plan.one_handle() {
+        pool.get_alone(target, max_connections, source.size_bytes()).await
+    } else {
+        pool.get(target, max_connections, source.size_bytes()).await
+    };
+    match got {
         Ok(remote) => {
             let mut outcome = push(&*remote, upload, source, fence).await;
             if let Outcome::Delivered(receipt) = &mut outcome {
@@ -162,6 +136,15 @@ struct Whole<'a> {
     possible_duplicate: bool,
 }
 
+/// A whole file under its final name.
+struct Placed {
+    intent: RenameIntent,
+    sha256: Sha256Sum,
+    confirmed_by: ConfirmedBy,
+    /// An earlier attempt placed it: its companions may have been there already, and the partner may have taken all.
+    is_old: bool,
+}
+
 struct Run<'a> {
     remote: &'a dyn Remote,
     upload: &'a Upload,
@@ -175,37 +158,59 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     async fn all(&mut self, source: &mut dyn Source) -> Result<Receipt, End> {
         self.fence.check()?;
-        let upload = self.upload;
-        let receipt = match &upload.earlier {
-            None => self.upload_and_rename(source, false).await?,
-            Some(earlier) => match self.look(&earlier.temp_path, earlier.before).await? {
-                Finding::Arrived => {
-                    let sha256 = self.known_sum(source).await?;
-                    self.receipt(sha256, ConfirmedBy::Probe, earlier.possible_duplicate)
-                }
-                Finding::StillTemp => {
-                    let sha256 = self.known_sum(source).await?;
-                    let possible_duplicate = earlier.possible_duplicate;
-                    self.rename(Whole { temp_path: &earlier.temp_path, sha256, possible_duplicate }).await?
-                }
-                Finding::CannotTell => match upload.on_unconfirmed {
-                    OnUnconfirmed::Resend => self.upload_and_rename(source, true).await?,
-                    OnUnconfirmed::Hold => return Err(End::Unconfirmed(self.unconfirmed())),
-                },
-            },
+        offered::check(&self.upload.plan, self.remote.offers())?;
+        let placed = match &self.upload.earlier {
+            None => self.anew(source, false).await?,
+            Some(earlier) => self.go_on(earlier, source).await?,
         };
+        self.companions(&placed).await?;
         self.remove_stale_temps().await;
-        Ok(receipt)
+        Ok(self.receipt(&placed))
     }
 
-    async fn upload_and_rename(
-        &mut self,
-        source: &mut dyn Source,
-        possible_duplicate: bool,
-    ) -> Result<Receipt, End> {
+    /// After an attempt that came as far as the final name.
+    async fn go_on(&mut self, earlier: &'a Earlier, source: &mut dyn Source) -> Result<Placed, End> {
+        if earlier.step == IntentStep::Placed {
+            return self.found(earlier, source).await;
+        }
+        // By what that attempt did, not by the plan, which may have changed since.
+        if earlier.step != IntentStep::Renaming {
+            return self.go_on_direct(earlier, source).await;
+        }
+        match self.look_at_rename(earlier).await? {
+            Finding::Arrived => self.found(earlier, source).await,
+            Finding::StillTemp => {
+                let (sha256, possible_duplicate) =
+                    (self.known_sum(source).await?, earlier.possible_duplicate);
+                self.place(Whole { temp_path: &earlier.temp_path, sha256, possible_duplicate }).await
+            }
+            Finding::CannotTell => self.unconfirmed(earlier, source).await,
+        }
+    }
+
+    /// The whole way.
+    async fn anew(&mut self, source: &mut dyn Source, possible_duplicate: bool) -> Result<Placed, End> {
         let upload = self.upload;
-        let sha256 = self.upload_temp(source).await?;
-        self.rename(Whole { temp_path: &upload.temp_path, sha256, possible_duplicate }).await
+        let Some(temp_path) = &upload.temp_path else {
+            return self.write_direct(source, possible_duplicate, None).await;
+        };
+        self.refuse_early().await?;
+        let sha256 = self.upload_temp(temp_path, source).await?;
+        self.place(Whole { temp_path, sha256, possible_duplicate }).await
+    }
+
+    /// Nothing tells whether the earlier attempt delivered.
+    async fn unconfirmed(&mut self, earlier: &Earlier, source: &mut dyn Source) -> Result<Placed, End> {
+        match self.upload.on_unconfirmed {
+            OnUnconfirmed::Resend => self.anew(source, true).await,
+            OnUnconfirmed::Hold => Err(End::Unconfirmed(aftermath::cannot_tell(&earlier.final_path))),
+        }
+    }
+
+    /// The earlier attempt delivered.
+    async fn found(&mut self, earlier: &Earlier, source: &mut dyn Source) -> Result<Placed, End> {
+        let sha256 = self.known_sum(source).await?;
+        Ok(Placed { intent: earlier.clone(), sha256, confirmed_by: ConfirmedBy::Probe, is_old: true })
     }
 
     /// The recorded hash, or that of the source read through: the bytes were sent by an earlier attempt.
@@ -221,171 +226,22 @@ impl<'a> Run<'a> {
         Ok(hasher.finish())
     }
 
-    async fn rename(&mut self, whole: Whole<'a>) -> Result<Receipt, End> {
-        let upload = self.upload;
-        let (temp_path, final_path) = (whole.temp_path, &upload.final_path);
-        let before = match self.remote.stat(final_path).await {
-            Ok(before) => before,
-            Err(fault) => return Err(self.give_up(temp_path, fault.into()).await),
-        };
-        let possible_duplicate = whole.possible_duplicate;
-        let intent = RenameIntent { temp_path: temp_path.to_owned(), before, possible_duplicate };
-        if let Err(stop) = self.fence.enter_renaming(&intent).await {
-            return Err(self.give_up(temp_path, stop.into()).await);
-        }
-        self.stage = Stage::Renaming;
-        // From here on the temp file stays while nobody knows what happened: the next attempt finds it by the stored
-        // intent and renames it without sending it again.
-        let mut renamed = self.remote.rename(temp_path, final_path).await;
-        if let Err(RemoteError::Refused(fault)) = &renamed
-            && fault.code == &code::REMOTE_EXISTS
-            && intent.before.is_some_and(|old| !old.is_folder)
-        {
-            renamed = self.replace(&intent).await?;
-        }
-        let confirmed_by = match renamed {
-            Ok(()) => ConfirmedBy::Reply,
-            Err(error) => match self.look_after(&error, &intent).await {
-                Ok(()) => ConfirmedBy::Probe,
-                // Refused for certain: nobody will look for this temp file again.
-                Err(end @ End::Fault(_)) => return Err(self.give_up(temp_path, end).await),
-                Err(end) => return Err(end),
-            },
-        };
-        if confirmed_by == ConfirmedBy::Reply {
-            self.confirm(&intent).await?;
-        }
-        Ok(self.receipt(whole.sha256, confirmed_by, whole.possible_duplicate))
-    }
-
-    /// The server does not rename over a file: the old one goes first, and for a moment neither stands under the name.
-    /// Only while the lease is ours and our whole temp file is there: a worker that was overtaken must not remove what
-    /// its heir delivered.
-    async fn replace(&self, intent: &RenameIntent) -> Result<Result<(), RemoteError>, End> {
-        let final_path = &self.upload.final_path;
-        if self.look(&intent.temp_path, intent.before).await? != Finding::StillTemp {
-            let message = format!("could not replace {final_path:?}: the temp file is not there any more");
-            return Err(End::AnswerLost(Fault::new(&code::REMOTE_FAILURE, message)));
-        }
-        self.fence.check()?;
-        tracing::debug!("the server does not rename over a file: the old one is removed first");
-        if let Err(fault) = self.remote.remove(final_path).await {
-            let message = format!(
-                "could not replace {final_path:?}: the server neither renames over the old file nor removes it: {}",
-                fault.message
-            );
-            return Ok(Err(RemoteError::Refused(Fault::new(&code::REMOTE_EXISTS, message))));
-        }
-        self.fence.check()?;
-        Ok(self.remote.rename(&intent.temp_path, final_path).await)
-    }
-
-    /// The rename was not answered with yes. On a connection that still works a look may show that it happened all the
-    /// same; nothing less than that counts.
-    async fn look_after(&self, error: &RemoteError, intent: &RenameIntent) -> Result<(), End> {
-        let arrived = self.remote.alive()
-            && matches!(self.look(&intent.temp_path, intent.before).await, Ok(Finding::Arrived));
-        match error {
-            _ if arrived => Ok(()),
-            RemoteError::Refused(fault) => Err(End::Fault(fault.clone())),
-            RemoteError::Ambiguous(fault) => Err(End::AnswerLost(fault.clone())),
-        }
-    }
-
-    async fn look(&self, temp_path: &str, before: Option<RemoteStat>) -> Result<Finding, Fault> {
-        let temp = self.remote.stat(temp_path).await?;
-        let last = self.remote.stat(&self.upload.final_path).await?;
-        Ok(judge(self.size_bytes, temp, last, before))
-    }
-
-    /// The server said that it renamed. A size that differs is a meddler's, and a temp file that is still there makes it a
-    /// lie; a file that is gone again was taken by the partner, as was intended; a look that fails takes nothing back.
-    async fn confirm(&mut self, intent: &RenameIntent) -> Result<(), End> {
-        self.stage = Stage::Confirming;
-        let upload = self.upload;
-        let final_path = &upload.final_path;
-        let shown = match self.remote.stat(final_path).await {
-            Ok(shown) => shown,
-            Err(fault) => {
-                tracing::info!(code = fault.code.name, "the look after the rename failed");
-                return Ok(());
-            }
-        };
-        if judge(self.size_bytes, None, shown, intent.before) == Finding::Arrived {
-            return Ok(());
-        }
-        if let Ok(Some(_)) = self.remote.stat(&intent.temp_path).await {
-            let message = format!(
-                "could not confirm {final_path:?}: the server says that it renamed, and the temp file is still there"
-            );
-            return Err(Fault::new(&code::REMOTE_FAILURE, message).into());
-        }
-        if let Some(RemoteStat { size_bytes: Some(size), .. }) = shown
-            && size != self.size_bytes
-        {
-            let message = format!(
-                "could not confirm {final_path:?}: {} bytes were sent and verified, after the rename the server shows {size}",
-                self.size_bytes
-            );
-            // The rename happened: sending it again could give the partner a second one. A person looks.
-            return Err(End::Unconfirmed(Fault::new(&code::DELIVERY_UNCONFIRMED, message)));
-        }
-        if shown.is_none() {
-            tracing::info!("the file was taken from under its final name at once");
-        }
-        Ok(())
-    }
-
-    fn receipt(&self, sha256: Sha256Sum, confirmed_by: ConfirmedBy, possible_duplicate: bool) -> Receipt {
+    fn receipt(&self, placed: &Placed) -> Receipt {
         Receipt {
-            remote_final: self.upload.final_path.clone(),
+            remote_final: placed.intent.final_path.clone(),
             size_bytes: self.size_bytes,
-            sha256,
+            sha256: placed.sha256,
             peer: self.remote.identity(),
-            confirmed_by,
-            possible_duplicate,
+            confirmed_by: placed.confirmed_by,
+            possible_duplicate: placed.intent.possible_duplicate,
             fresh_login: false,
             bytes_sent: self.bytes_sent,
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
-
-    fn unconfirmed(&self) -> Fault {
-        Fault::new(
-            &code::DELIVERY_UNCONFIRMED,
-            format!(
-                "could not tell whether {:?} arrived: an earlier attempt got as far as renaming, its temp file is gone, \
-                 and nothing under the final name is certainly that file",
-                self.upload.final_path
-            ),
-        )
-    }
-
-    async fn remove_stale_temps(&self) {
-        for path in &self.upload.stale_temps {
-            if self.remote.alive() {
-                self.remove_quietly(path).await;
-            }
-        }
-    }
-
-    /// Removes a temp file that nobody needs. It never decides the outcome, so a failure is only logged.
-    async fn remove_quietly(&self, path: &str) {
-        if let Err(fault) = self.remote.remove(path).await {
-            // Logs may not name files: the ledger has the temp name.
-            tracing::warn!(code = fault.code.name, "a temp file stays behind on the server");
-        }
-    }
-
-    /// Ends a push before its rename: the temp file is removed if anybody still answers. Not when the lease is lost: the
-    /// intent may be stored all the same, and whoever acts now may rely on the file.
-    async fn give_up(&self, temp_path: &str, end: End) -> End {
-        if !matches!(end, End::Stopped(Stop::LeaseLost)) && self.remote.alive() {
-            self.remove_quietly(temp_path).await;
-        }
-        end
-    }
 }
 
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod tests;

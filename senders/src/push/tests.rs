@@ -5,9 +5,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use outport_core::code;
+
 use super::*;
 use crate::faulty::{Faulty, Step, Trouble};
 use crate::memory::MemoryServer;
+use crate::remote::RemoteStat;
 use crate::source::BytesSource;
 
 const FINAL: &str = "in/a.csv";
@@ -65,6 +68,16 @@ fn upload(attempt: usize) -> Upload {
     Upload { sha256: Some(Sha256Sum::of(CONTENT)), ..Upload::new(FINAL, temp(attempt)) }
 }
 
+fn intent(before: Option<RemoteStat>) -> RenameIntent {
+    RenameIntent {
+        step: IntentStep::Renaming,
+        temp_path: temp(1),
+        final_path: FINAL.into(),
+        before,
+        possible_duplicate: false,
+    }
+}
+
 fn refused() -> Trouble {
     Trouble::Refuse(Fault::new(&code::REMOTE_PERMISSION_DENIED, "no"))
 }
@@ -100,10 +113,7 @@ fn a_file_arrives_whole_with_a_receipt() {
     assert_eq!((receipt.confirmed_by, receipt.possible_duplicate), (ConfirmedBy::Reply, false));
     assert_eq!(receipt.peer, server.remote().identity());
     let before = Some(RemoteStat { size_bytes: Some(3), mtime_s: Some(7), is_folder: false });
-    assert_eq!(
-        fence.last_intent(),
-        Some(RenameIntent { temp_path: temp(1), before, possible_duplicate: false })
-    );
+    assert_eq!(fence.last_intent(), Some(intent(before)));
 }
 
 #[test]
@@ -328,11 +338,7 @@ fn a_lost_answer_is_found_by_the_next_attempt() {
 fn without_a_recorded_hash_the_probe_reads_the_source_for_it() {
     let server = MemoryServer::default();
     server.put(FINAL, CONTENT, 9);
-    let upload = Upload {
-        sha256: None,
-        earlier: Some(Earlier { temp_path: temp(1), before: None, possible_duplicate: false }),
-        ..upload(2)
-    };
+    let upload = Upload { sha256: None, earlier: Some(intent(None)), ..upload(2) };
     let receipt = receipt(run(push(&server.remote(), &upload, &mut source(), &NoFence)));
     assert_eq!((receipt.confirmed_by, receipt.sha256), (ConfirmedBy::Probe, Sha256Sum::of(CONTENT)));
 }
@@ -340,7 +346,7 @@ fn without_a_recorded_hash_the_probe_reads_the_source_for_it() {
 #[test]
 fn what_cannot_be_told_is_sent_again_or_held() {
     // The partner took the file away after an earlier attempt renamed it; or never got it.
-    let earlier = Some(Earlier { temp_path: temp(1), before: None, possible_duplicate: false });
+    let earlier = Some(intent(None));
     let server = MemoryServer::default();
     let resend = Upload { earlier: earlier.clone(), ..upload(2) };
     let again = receipt(run(push(&server.remote(), &resend, &mut source(), &NoFence)));

@@ -1,5 +1,6 @@
 //! The first half of the protocol: a whole and verified temp file, or none.
 
+use bytes::Buf;
 use outport_core::{Fault, code};
 
 use super::{End, Run};
@@ -9,40 +10,54 @@ use crate::sha256::{Hasher, Sha256Sum};
 use crate::source::Source;
 
 impl Run<'_> {
-    /// Writes the temp file and verifies it. On any failure it is removed again.
-    pub(super) async fn upload_temp(&mut self, source: &mut dyn Source) -> Result<Sha256Sum, End> {
+    /// Writes the temp file and verifies it. On a failure it is removed again, unless the next attempt can go on with it.
+    pub(super) async fn upload_temp(
+        &mut self,
+        temp_path: &str,
+        source: &mut dyn Source,
+    ) -> Result<Sha256Sum, End> {
         self.fence.check()?;
-        let upload = self.upload;
-        let temp_path = &upload.temp_path;
-        let mut file = self.remote.create(temp_path).await?;
-        let streamed = self.stream(&mut *file, source).await;
+        let (mut file, kept) = self.open_temp(temp_path).await?;
+        let streamed = self.stream(&mut *file, source, kept).await;
         self.bytes_sent = file.acknowledged();
-        let verified = match streamed {
-            Ok(sum) => match file.close().await {
-                Ok(()) => {
-                    self.bytes_sent = self.size_bytes;
-                    self.stage = Stage::Verifying;
-                    self.verify(temp_path).await.map(|()| sum)
-                }
-                // Whether the temp file was closed is of no matter: it is not used.
-                Err(error) => Err(error.into_fault().into()),
-            },
+        let sum = match streamed {
+            Ok(sum) => sum,
             Err(end) => {
                 self.close_quietly(file).await;
-                Err(end)
+                return Err(self.give_up_unfinished(temp_path, end).await);
             }
         };
-        match verified {
-            Ok(sum) => Ok(sum),
+        if let Err(fault) = self.before_close(temp_path, &mut *file).await {
+            self.close_quietly(file).await;
+            return Err(self.give_up_unfinished(temp_path, fault.into()).await);
+        }
+        if let Err(error) = file.close().await {
+            // Whether the temp file was closed is of no matter: it is not used as it is.
+            return Err(self.give_up_unfinished(temp_path, error.into_fault().into()).await);
+        }
+        self.bytes_sent = self.size_bytes - kept;
+        self.stage = Stage::Verifying;
+        match self.verify(temp_path, &sum).await {
+            Ok(()) => Ok(sum),
             Err(end) => Err(self.give_up(temp_path, end).await),
         }
     }
 
-    async fn stream(&mut self, file: &mut dyn RemoteFile, source: &mut dyn Source) -> Result<Sha256Sum, End> {
+    /// Sends the source, but for its first `kept` bytes, which the file has already; the hash covers them too.
+    pub(super) async fn stream(
+        &mut self,
+        file: &mut dyn RemoteFile,
+        source: &mut dyn Source,
+        kept: u64,
+    ) -> Result<Sha256Sum, End> {
+        let mut to_skip = kept;
         let mut hasher = Hasher::default();
-        while let Some(piece) = source.next().await? {
+        while let Some(mut piece) = source.next().await? {
             self.fence.check()?;
             hasher.update(&piece);
+            let skipped = usize::try_from(to_skip).unwrap_or(usize::MAX).min(piece.len());
+            piece.advance(skipped);
+            to_skip -= skipped as u64;
             if hasher.size_bytes() > self.size_bytes {
                 return Err(self.differs(&format!("it has more than its recorded {} bytes", self.size_bytes)));
             }
@@ -78,24 +93,8 @@ impl Run<'_> {
         .into()
     }
 
-    /// Compares what the server shows with what was sent.
-    async fn verify(&mut self, temp_path: &str) -> Result<(), End> {
-        let sent = self.size_bytes;
-        let problem = match self.remote.stat(temp_path).await? {
-            Some(stat) => match stat.size_bytes {
-                Some(size) if size == sent => return Ok(()),
-                Some(size) => format!("the server shows {size}"),
-                None => "the server does not tell the size".to_owned(),
-            },
-            None => "the server shows no file of that name any more".to_owned(),
-        };
-        let message =
-            format!("could not verify {temp_path:?}: {sent} bytes were written and confirmed, {problem}");
-        Err(Fault::new(&code::REMOTE_SIZE_DIFFERS, message).into())
-    }
-
     /// Closes a file whose content no longer matters, so that the server lets go of it before it is removed.
-    async fn close_quietly(&self, file: Box<dyn RemoteFile>) {
+    pub(super) async fn close_quietly(&self, file: Box<dyn RemoteFile>) {
         if !self.remote.alive() {
             return;
         }

@@ -14,6 +14,12 @@ pub(super) enum Operation {
     Stat,
     Rename,
     Remove,
+    Read,
+    List,
+    MakeFolder,
+    SetAttributes,
+    Sync,
+    Checksum,
 }
 
 impl Operation {
@@ -26,6 +32,12 @@ impl Operation {
             Self::Stat => "look at",
             Self::Rename => "rename",
             Self::Remove => "remove",
+            Self::Read => "read",
+            Self::List => "list",
+            Self::MakeFolder => "make the folder",
+            Self::SetAttributes => "set the attributes of",
+            Self::Sync => "flush",
+            Self::Checksum => "ask for the checksum of",
         }
     }
 }
@@ -51,7 +63,11 @@ pub(super) fn meaning(operation: Operation, status: &Status) -> Meaning {
         3 | 12 | 16 | 22 | 30 | 31 => Clear(&code::REMOTE_PERMISSION_DENIED),
         4 => by_text(&String::from_utf8_lossy(&status.message).to_ascii_lowercase()),
         // BAD_MESSAGE: OpenSSH's answer to a name that is too long
-        5 if matches!(operation, Operation::Create | Operation::Rename | Operation::Stat) => {
+        5 if matches!(
+            operation,
+            Operation::Create | Operation::Rename | Operation::Stat | Operation::MakeFolder
+        ) =>
+        {
             Clear(&code::REMOTE_NAME_REFUSED)
         }
         5 => Clear(&code::REMOTE_UNSUPPORTED),

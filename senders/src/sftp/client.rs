@@ -9,14 +9,20 @@ use outport_core::{Fault, code};
 use russh::Disconnect;
 use russh::client::Handle;
 
+use super::checksum::CheckFile;
 use super::classify::{Meaning, Operation, meaning};
 use super::diagnose::{Facts, Room, diagnose, folder_of};
 use super::file::SftpFile;
 use super::peer::{Peer, Watcher};
+use super::reader::SftpReader;
 use super::second_channel::SecondChannel;
 use super::session::{Line, Session};
 use super::wire::{Attrs, Reply, Request, Status, extended, extension, open_flags};
-use crate::remote::{PeerIdentity, Remote, RemoteError, RemoteFile, RemoteStat};
+use crate::remote::{
+    Introduction, Offers, Opening, PeerIdentity, Remote, RemoteError, RemoteFile, RemoteReader, RemoteStat,
+    RenameWith,
+};
+use crate::sha256::Sha256Sum;
 
 /// What every server has to take (filexfer-02 section 3: packets of 34,000 bytes).
 const WRITE_BYTES: usize = 32_768;
@@ -25,9 +31,11 @@ const WRITE_BYTES_MAX: usize = 261_120;
 
 /// What this server can do.
 #[derive(Debug, Clone, Copy)]
-struct Features {
-    posix_rename: bool,
-    statvfs: bool,
+pub(super) struct Features {
+    pub(super) posix_rename: bool,
+    pub(super) statvfs: bool,
+    pub(super) fsync: bool,
+    pub(super) check_file: Option<CheckFile>,
 }
 
 /// A logged-in SFTP connection.
@@ -35,6 +43,7 @@ pub(super) struct SftpRemote {
     connection: Arc<Connection>,
     ssh: Arc<Handle<Watcher>>,
     peer: Arc<Peer>,
+    extensions: Vec<String>,
 }
 
 /// What the files of a connection share with it.
@@ -42,7 +51,7 @@ pub(super) struct Connection {
     pub(super) session: Arc<Session>,
     second: SecondChannel,
     pub(super) write_bytes: usize,
-    features: Features,
+    pub(super) features: Features,
     place: String,
 }
 
@@ -56,8 +65,12 @@ impl SftpRemote {
         peer: Arc<Peer>,
     ) -> Result<Self, Fault> {
         let offers = |name: &str| extensions.iter().any(|offered| offered == name);
-        let features =
-            Features { posix_rename: offers(extension::POSIX_RENAME), statvfs: offers(extension::STATVFS) };
+        let features = Features {
+            posix_rename: offers(extension::POSIX_RENAME),
+            statvfs: offers(extension::STATVFS),
+            fsync: offers(extension::FSYNC),
+            check_file: CheckFile::offered(extensions),
+        };
         let mut write_bytes = WRITE_BYTES;
         if offers(extension::LIMITS) {
             let limits =
@@ -73,7 +86,7 @@ impl SftpRemote {
             features,
             place: peer.place().to_owned(),
         };
-        Ok(Self { connection: Arc::new(connection), ssh, peer })
+        Ok(Self { connection: Arc::new(connection), ssh, peer, extensions: extensions.to_vec() })
     }
 }
 
@@ -169,7 +182,7 @@ impl Connection {
         Some(Room { free_bytes: free.saturating_mul(block), free_files: (files > 0).then_some(free_files) })
     }
 
-    async fn stat_once(&self, path: &str) -> Result<Result<Option<Attrs>, Status>, RemoteError> {
+    pub(super) async fn stat_once(&self, path: &str) -> Result<Result<Option<Attrs>, Status>, RemoteError> {
         match self.session.ask(&Request::Stat { path: bytes(path) }).await? {
             Reply::Attrs(attrs) => Ok(Ok(Some(attrs))),
             Reply::Status(Status { code: Status::NO_SUCH_FILE | 10, .. }) => Ok(Ok(None)),
@@ -179,7 +192,7 @@ impl Connection {
     }
 
     /// Asks for something that is answered with a status.
-    async fn ask_status(
+    pub(super) async fn ask_status(
         &self,
         operation: Operation,
         path: &str,
@@ -207,6 +220,20 @@ impl Connection {
             self.place
         );
         Fault::new(&code::SFTP_PROTOCOL, message)
+    }
+
+    /// Why a new file was not made: O_EXCL on a file that is there is answered with a bare 4 (OpenSSH, ProFTPD).
+    async fn not_new(&self, path: &str, status: &Status) -> Fault {
+        let is_there = matches!(status.code, Status::FAILURE | 11)
+            && matches!(self.stat_once(path).await, Ok(Ok(Some(_))));
+        if is_there {
+            let message = format!(
+                "could not create {path:?} on {}: a file of that name is there ({status})",
+                self.place
+            );
+            return Fault::new(&code::REMOTE_EXISTS, message);
+        }
+        self.refusal(Operation::Create, path, status).await
     }
 
     /// RENAME may not replace an existing file (section 6.5). `remote.exists` tells that one is in the way; whether it may
@@ -238,11 +265,11 @@ impl Connection {
     }
 }
 
-fn bytes(path: &str) -> Bytes {
+pub(super) fn bytes(path: &str) -> Bytes {
     Bytes::copy_from_slice(path.as_bytes())
 }
 
-fn shown(attrs: &Attrs) -> RemoteStat {
+pub(super) fn shown(attrs: &Attrs) -> RemoteStat {
     RemoteStat {
         size_bytes: attrs.size,
         mtime_s: attrs.times.map(|(_, modified)| i64::from(modified)),
@@ -252,14 +279,19 @@ fn shown(attrs: &Attrs) -> RemoteStat {
 
 #[async_trait]
 impl Remote for SftpRemote {
-    async fn create(&self, path: &str) -> Result<Box<dyn RemoteFile>, Fault> {
+    async fn create(&self, path: &str, opening: Opening) -> Result<Box<dyn RemoteFile>, Fault> {
         let connection = &self.connection;
-        let flags = open_flags::WRITE | open_flags::CREATE | open_flags::TRUNCATE;
+        let (flags, at) = match opening {
+            Opening::Replace => (open_flags::WRITE | open_flags::CREATE | open_flags::TRUNCATE, 0),
+            Opening::New => (open_flags::WRITE | open_flags::CREATE | open_flags::EXCLUSIVE, 0),
+            Opening::Continue { at } => (open_flags::WRITE, at),
+        };
         let open = Request::Open { path: bytes(path), flags, attrs: Attrs::default() };
         match connection.session.ask(&open).await.map_err(RemoteError::into_fault)? {
             Reply::Handle(handle) => {
-                Ok(Box::new(SftpFile::new(Arc::clone(connection), path.to_owned(), handle)))
+                Ok(Box::new(SftpFile::new(Arc::clone(connection), path.to_owned(), handle, at)))
             }
+            Reply::Status(status) if opening == Opening::New => Err(connection.not_new(path, &status).await),
             Reply::Status(status) => Err(connection.refusal(Operation::Create, path, &status).await),
             other => Err(connection.senseless(Operation::Create, path, &other)),
         }
@@ -272,15 +304,71 @@ impl Remote for SftpRemote {
         }
     }
 
-    async fn rename(&self, from: &str, to: &str) -> Result<(), RemoteError> {
+    async fn find(&self, path: &str) -> Result<Option<RemoteStat>, Fault> {
+        self.connection.find(path).await
+    }
+
+    async fn make_folder(&self, path: &str) -> Result<(), Fault> {
         let connection = &self.connection;
-        if connection.features.posix_rename {
+        let request = Request::Mkdir { path: bytes(path), attrs: Attrs::default() };
+        let status = connection
+            .ask_status(Operation::MakeFolder, path, &request)
+            .await
+            .map_err(RemoteError::into_fault)?;
+        if status.code == Status::OK {
+            return Ok(());
+        }
+        // "Failure" is what most servers say to a folder that is there.
+        match connection.stat_once(path).await {
+            Ok(Ok(Some(attrs))) if attrs.is_folder() => Ok(()),
+            _ => Err(connection.refusal(Operation::MakeFolder, path, &status).await),
+        }
+    }
+
+    async fn remove_folder(&self, path: &str) -> Result<(), Fault> {
+        let request = Request::Rmdir { path: bytes(path) };
+        let status = self
+            .connection
+            .ask_status(Operation::Remove, path, &request)
+            .await
+            .map_err(RemoteError::into_fault)?;
+        match status.code {
+            Status::OK | Status::NO_SUCH_FILE => Ok(()),
+            _ => Err(self.connection.refusal(Operation::Remove, path, &status).await),
+        }
+    }
+
+    async fn read(&self, path: &str) -> Result<Box<dyn RemoteReader>, Fault> {
+        Ok(Box::new(SftpReader::open(&self.connection, path).await?))
+    }
+
+    async fn checksum(&self, path: &str) -> Result<Sha256Sum, Fault> {
+        self.connection.checksum(path).await
+    }
+
+    fn offers(&self) -> Offers {
+        let features = &self.connection.features;
+        Offers {
+            posix_rename: features.posix_rename,
+            fsync: features.fsync,
+            checksum: features.check_file.is_some(),
+        }
+    }
+
+    async fn rename(&self, from: &str, to: &str, with: RenameWith) -> Result<(), RemoteError> {
+        let connection = &self.connection;
+        let is_posix = match with {
+            RenameWith::Best => connection.features.posix_rename,
+            RenameWith::PosixRename => true,
+            RenameWith::Rename => false,
+        };
+        if is_posix {
             let request = extended(extension::POSIX_RENAME, &[from.as_bytes(), to.as_bytes()]);
             let status = connection.ask_status(Operation::Rename, to, &request).await?;
             match status.code {
                 Status::OK => return Ok(()),
                 // Offered and not there: behind some gateways.
-                Status::OP_UNSUPPORTED => {}
+                Status::OP_UNSUPPORTED if with == RenameWith::Best => {}
                 _ => return Err(connection.rename_refused(to, &status).await),
             }
         }
@@ -299,6 +387,11 @@ impl Remote for SftpRemote {
             Status::OK | Status::NO_SUCH_FILE | 10 => Ok(()),
             _ => Err(self.connection.refusal(Operation::Remove, path, &status).await),
         }
+    }
+
+    fn introduction(&self) -> Introduction {
+        let extensions = self.extensions.clone();
+        Introduction { extensions, write_bytes: self.connection.write_bytes }
     }
 
     fn identity(&self) -> PeerIdentity {

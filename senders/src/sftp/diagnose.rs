@@ -34,13 +34,15 @@ pub(super) fn diagnose(
     is_missing: bool,
     facts: &Facts,
 ) -> (&'static Code, Option<&'static str>) {
-    if facts.itself.is_some_and(|stat| stat.is_folder) && operation != Operation::Remove {
+    use Operation::{Close, Create, Rename, Stat, Write};
+    let concerns_a_file = matches!(operation, Create | Write | Close | Stat | Rename);
+    if facts.itself.is_some_and(|stat| stat.is_folder) && concerns_a_file {
         return (&code::REMOTE_EXISTS, Some("a folder has that name"));
     }
     match facts.folder_is_there {
         Some(false) => return (&code::REMOTE_NO_SUCH_FOLDER, Some("the folder is not there")),
         // Create and rename need nothing else that could be missing, when the look itself is refused.
-        None if is_missing && matches!(operation, Operation::Create) => {
+        None if is_missing && matches!(operation, Operation::Create | Operation::MakeFolder) => {
             return (&code::REMOTE_NO_SUCH_FOLDER, None);
         }
         _ => {}
@@ -57,7 +59,9 @@ pub(super) fn diagnose(
         Some(room) if room.free_bytes < NEARLY_NOTHING => {
             (&code::REMOTE_DISK_FULL, Some("the file system has no room"))
         }
-        Some(Room { free_files: Some(0), .. }) if operation == Operation::Create => {
+        Some(Room { free_files: Some(0), .. })
+            if matches!(operation, Operation::Create | Operation::MakeFolder) =>
+        {
             (&code::REMOTE_DISK_FULL, Some("the file system has no room for another file"))
         }
         _ => (&code::REMOTE_FAILURE, None),

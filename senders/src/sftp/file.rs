@@ -11,10 +11,10 @@ use outport_core::Fault;
 
 use self::second::Second;
 use super::classify::Operation;
-use super::client::Connection;
+use super::client::{Connection, shown};
 use super::session::{Session, Ticket};
-use super::wire::{Reply, Request, Status};
-use crate::remote::{RemoteError, RemoteFile};
+use super::wire::{Attrs, Reply, Request, Status, extended, extension};
+use crate::remote::{FileAttributes, RemoteError, RemoteFile, RemoteStat};
 
 /// At most this many unanswered writes of one file on one channel; 4 MiB where a write has 32 KiB. How many bytes may be
 /// unanswered is the channel's limit, for all its files together.
@@ -55,7 +55,8 @@ struct Write {
 }
 
 impl SftpFile {
-    pub(super) fn new(connection: Arc<Connection>, path: String, handle: Bytes) -> Self {
+    /// `at`: where the first byte goes.
+    pub(super) fn new(connection: Arc<Connection>, path: String, handle: Bytes, at: u64) -> Self {
         let first = Open { session: Arc::clone(&connection.session), handle, in_flight: 0 };
         Self {
             connection,
@@ -64,7 +65,7 @@ impl SftpFile {
             second: Second::default(),
             kept: VecDeque::new(),
             kept_bytes: 0,
-            offset: 0,
+            offset: at,
             in_flight: VecDeque::new(),
             acknowledged: 0,
             has_failed: false,
@@ -144,6 +145,33 @@ impl SftpFile {
         Ok(())
     }
 
+    /// Waits until the server has every byte, and gives the handle of a file of which all went well.
+    async fn settled(&mut self) -> Result<Bytes, Fault> {
+        let settled = async {
+            self.write_kept(true).await?;
+            while !self.in_flight.is_empty() {
+                self.settle_one().await?;
+            }
+            Ok(())
+        };
+        let settled: Result<(), Fault> = settled.await;
+        self.has_failed |= settled.is_err();
+        settled?;
+        self.handles.first().map(|open| open.handle.clone()).ok_or_else(|| {
+            let message = format!("could not go on with {:?}: it is closed", self.path);
+            Fault::new(&outport_core::code::REMOTE_FAILURE, message)
+        })
+    }
+
+    /// Asks something about the open file that is answered with a status.
+    async fn ask_about(&mut self, operation: Operation, request: Request) -> Result<(), Fault> {
+        match self.connection.session.ask(&request).await.map_err(RemoteError::into_fault)? {
+            Reply::Status(Status { code: Status::OK, .. }) => Ok(()),
+            Reply::Status(status) => Err(self.connection.refusal(operation, &self.path, &status).await),
+            other => Err(self.connection.senseless(operation, &self.path, &other)),
+        }
+    }
+
     /// Sends what is left and the close right behind it: requests about one handle are handled in order (section 6.1).
     async fn finish(&mut self) -> Result<(), RemoteError> {
         let written = if self.has_failed { Ok(()) } else { self.write_kept(true).await };
@@ -189,6 +217,33 @@ impl RemoteFile for SftpFile {
         let written = self.write_kept(false).await;
         self.has_failed |= written.is_err();
         written
+    }
+
+    async fn stat(&mut self) -> Result<RemoteStat, Fault> {
+        let handle = self.settled().await?;
+        match self
+            .connection
+            .session
+            .ask(&Request::Fstat { handle })
+            .await
+            .map_err(RemoteError::into_fault)?
+        {
+            Reply::Attrs(attrs) => Ok(shown(&attrs)),
+            Reply::Status(status) => Err(self.connection.refusal(Operation::Stat, &self.path, &status).await),
+            other => Err(self.connection.senseless(Operation::Stat, &self.path, &other)),
+        }
+    }
+
+    async fn set(&mut self, attributes: FileAttributes) -> Result<(), Fault> {
+        let handle = self.settled().await?;
+        let times = attributes.mtime_s.map(|modified| (modified, modified));
+        let attrs = Attrs { permissions: attributes.mode, times, ..Attrs::default() };
+        self.ask_about(Operation::SetAttributes, Request::Fsetstat { handle, attrs }).await
+    }
+
+    async fn sync(&mut self) -> Result<(), Fault> {
+        let handle = self.settled().await?;
+        self.ask_about(Operation::Sync, extended(extension::FSYNC, &[&handle])).await
     }
 
     async fn close(mut self: Box<Self>) -> Result<(), RemoteError> {

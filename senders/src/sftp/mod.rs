@@ -4,6 +4,7 @@
 //! flight when a server refuses one rename with code 11.
 
 mod algorithms;
+mod checksum;
 mod classify;
 mod client;
 mod clock;
@@ -16,6 +17,7 @@ mod keys;
 mod login;
 mod peer;
 mod reach;
+mod reader;
 mod second_channel;
 mod session;
 mod trust;

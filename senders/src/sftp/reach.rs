@@ -38,10 +38,8 @@ pub(super) async fn reach(target: &Target) -> Result<(Handle<Watcher>, Arc<Peer>
         if !matches!(agreed, Ok(Ok(_)))
             && let Some((code, cause)) = words.verdict()
         {
-            return Err(Fault::new(
-                code,
-                format!("could not agree on keys with {}: {cause}", target.place()),
-            ));
+            let message = format!("could not agree on keys with {}: {cause}", target.place());
+            return Err(Fault::new(code, message));
         }
         let refusal = |seen: &[_]| Err(trust.refusal(&target.place(), seen, clock::now()));
         match agreed.map_err(|_| too_slow(target, "agree on keys with", target.timeouts.login))? {

@@ -6,6 +6,7 @@
 mod login;
 mod odd_servers;
 mod openssh_client;
+mod plan;
 mod proxies;
 mod scripted;
 mod support;

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use outport_core::code;
 use outport_send::sftp::wire::{Attrs, Reply, Request, ServerPacket, open_flags};
 use outport_send::source::BytesSource;
-use outport_send::{NoFence, Outcome, RemoteError, Stage, Target, Timeouts, Upload, push};
+use outport_send::{
+    NoFence, Opening, Outcome, RemoteError, RenameWith, Stage, Target, Timeouts, Upload, push,
+};
 use russh::keys::{Algorithm, EcdsaCurve};
 
 use crate::scripted::{Act, Manners, Scripted, friendly, status};
@@ -127,7 +129,7 @@ async fn a_server_that_offers_posix_rename_and_lacks_it_gets_a_plain_one() {
     })
     .await;
     let remote = connect(&server.target()).await.unwrap();
-    remote.rename(".a.part", "a").await.unwrap();
+    remote.rename(".a.part", "a", RenameWith::Best).await.unwrap();
     assert_eq!(server.asked(|r| matches!(r, Request::Rename { .. })), 1);
 }
 
@@ -147,7 +149,7 @@ async fn a_rename_without_an_answer_is_ambiguous_and_a_stuck_server_is_given_up(
     assert_eq!((fault.code, stage, bytes_sent), (&code::ENDPOINT_TIMEOUT, Stage::Renaming, 3), "{fault}");
     assert!(!remote.alive());
     // What never went out is no ambiguity.
-    assert!(matches!(remote.rename("x", "y").await, Err(RemoteError::Refused(_))));
+    assert!(matches!(remote.rename("x", "y", RenameWith::Best).await, Err(RemoteError::Refused(_))));
 }
 
 #[tokio::test]
@@ -193,8 +195,8 @@ async fn answers_of_the_wrong_kind_are_faults_of_one_request() {
     .await;
     let remote = connect(&server.target()).await.unwrap();
     assert_eq!(remote.stat("a").await.unwrap_err().code, &code::SFTP_PROTOCOL);
-    assert_eq!(remote.create("a").await.err().unwrap().code, &code::SFTP_PROTOCOL);
-    assert!(matches!(remote.rename("a", "b").await, Err(RemoteError::Ambiguous(_))));
+    assert_eq!(remote.create("a", Opening::Replace).await.err().unwrap().code, &code::SFTP_PROTOCOL);
+    assert!(matches!(remote.rename("a", "b", RenameWith::Best).await, Err(RemoteError::Ambiguous(_))));
     assert!(remote.alive());
 }
 

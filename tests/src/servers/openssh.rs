@@ -36,10 +36,10 @@ pub struct Config {
     /// Where sessions start, instead of a new folder; no blanks in its name. The user must be able to write there. Not
     /// with `chroot`.
     pub folder: Option<PathBuf>,
-    /// Lets the user start programs too, as servers with a shell do. SFTP starts in the same folder, programs in the home.
-    pub shell: bool,
     /// Options of sftp-server(8): `-R` (only reading), `-P stat,lstat` (these are refused).
     pub sftp_options: &'static str,
+    /// Lets the user start programs too, as servers with a shell do. SFTP starts in the same folder, programs in the home.
+    pub shell: bool,
     /// Lets users in and has no SFTP for them.
     pub without_sftp: bool,
     /// Further lines of sshd_config(5). They win over the harness's own, except `Port`, `ListenAddress`, `HostKey`.

@@ -143,7 +143,7 @@ async fn what_is_hastened_is_claimed_at_once(world: World) {
 }
 
 fn intent() -> RenameIntent {
-    RenameIntent { temp_path: ".f.part".into(), final_before: None, possible_duplicate: false }
+    RenameIntent { temp_path: ".f.part".into(), ..RenameIntent::default() }
 }
 
 async fn a_cancelled_send_stops_at_its_fence(world: World) {

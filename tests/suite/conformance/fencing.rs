@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use outport_core::code;
-use outport_core::delivery::{DeliveryState, Stage};
+use outport_core::delivery::{DeliveryState, IntentStep, Stage};
 use outport_store::claim_sends::{FinalSeen, RenameIntent};
 use outport_store::finish_send::{End, Finished};
 use outport_store::heartbeat;
@@ -25,13 +25,14 @@ on_both!(
     rescuers_and_finishers_do_not_deadlock,
     a_dead_workers_seats_are_free_at_the_start,
     a_possible_duplicate_stays_one,
+    what_stands_after_a_fault_is_handed_on,
 );
 
 fn intent() -> RenameIntent {
     RenameIntent {
         temp_path: ".f.part".into(),
         final_before: Some(FinalSeen { size_bytes: Some(7), mtime_s: Some(99) }),
-        possible_duplicate: false,
+        ..RenameIntent::default()
     }
 }
 
@@ -254,4 +255,33 @@ async fn a_possible_duplicate_stays_one(world: World) {
     assert!(heir.probe.as_ref().is_some_and(|p| p.possible_duplicate));
     world.deliver(&heir).await;
     assert!(world.deliveries().await[0].possible_duplicate);
+}
+
+async fn what_stands_after_a_fault_is_handed_on(world: World) {
+    world.define(&["a"], None).await;
+    world.arrive("f").await;
+    // (the step, whether the next attempt hears of it); the one that stands is found behind newer ones that do not.
+    let steps = [
+        (IntentStep::Writing, false),
+        (IntentStep::Created, true),
+        (IntentStep::Renaming, true),
+        (IntentStep::Placed, true),
+        (IntentStep::Writing, true),
+    ];
+    let mut known = None;
+    for (step, is_known) in steps {
+        let send = world.claim_one().await;
+        assert_eq!(send.probe, known, "before {step}");
+        let mine = RenameIntent { step, final_path: Some("f-2".into()), ..intent() };
+        assert!(world.enter_renaming(&send, intent()).await);
+        assert!(world.enter_renaming(&send, mine.clone()).await, "said again, further on");
+        world.fail(&send, &code::REMOTE_FAILURE).await;
+        world.pass_time().await;
+        if matches!(step, IntentStep::Created | IntentStep::Placed) {
+            known = Some(mine);
+        }
+        assert_eq!(known.is_some(), is_known);
+    }
+    let heir = world.claim_one().await;
+    assert_eq!(heir.probe.map(|intent| intent.step), Some(IntentStep::Placed));
 }

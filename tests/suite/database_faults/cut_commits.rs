@@ -108,7 +108,7 @@ mod verbs {
     pub async fn stage(world: World, proxy: Arc<Proxy>, at: Cut) {
         let send = one_claimed(&world).await;
         proxy.cut(at);
-        let intent = RenameIntent { temp_path: ".f".into(), final_before: None, possible_duplicate: false };
+        let intent = RenameIntent { temp_path: ".f".into(), ..RenameIntent::default() };
         let entering = Entering { delivery_id: send.delivery_id, lease: send.lease, intent };
         assert!(writer(&world).enter_renaming(entering).await.unwrap(), "said again until it is answered");
         assert_eq!(world.number("SELECT count(*) AS n FROM attempt WHERE stage = 'renaming'").await, 1);

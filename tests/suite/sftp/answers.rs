@@ -10,7 +10,8 @@ use bytes::Bytes;
 use outport_core::code;
 use outport_send::source::BytesSource;
 use outport_send::{
-    ConfirmedBy, Earlier, Fence, Outcome, Remote, RemoteError, RenameIntent, Stage, Stop, Target, push,
+    ConfirmedBy, Earlier, Fence, Opening, Outcome, Remote, RemoteError, RenameIntent, RenameWith, Stage,
+    Stop, Target, push,
 };
 use outport_tests::need;
 use outport_tests::servers::paramiko::{Login, Paramiko};
@@ -43,15 +44,22 @@ async fn asked(remote: &dyn Remote, folder: &Path, operation: &str, status: u32)
     let name = format!("{operation}{status},{operation}={status}");
     let write = || std::fs::write(folder.join(&name), "content").unwrap();
     let fault = match operation {
-        "open" => remote.create(&name).await.err(),
+        "open" => remote.create(&name, Opening::Replace).await.err(),
         "write" => {
-            let mut file = remote.create(&name).await.unwrap();
+            let mut file = remote.create(&name, Opening::Replace).await.unwrap();
             match file.write(Bytes::from_static(b"content")).await {
                 Ok(()) => file.close().await.err().map(RemoteError::into_fault),
                 Err(fault) => Some(fault),
             }
         }
-        "close" => remote.create(&name).await.unwrap().close().await.err().map(RemoteError::into_fault),
+        "close" => remote
+            .create(&name, Opening::Replace)
+            .await
+            .unwrap()
+            .close()
+            .await
+            .err()
+            .map(RemoteError::into_fault),
         "stat" => {
             write();
             remote.stat(&name).await.err()
@@ -62,7 +70,7 @@ async fn asked(remote: &dyn Remote, folder: &Path, operation: &str, status: u32)
         }
         "rename" => {
             std::fs::write(folder.join("source"), "content").unwrap();
-            remote.rename("source", &name).await.err().map(RemoteError::into_fault)
+            remote.rename("source", &name, RenameWith::Best).await.err().map(RemoteError::into_fault)
         }
         other => panic!("{other}"),
     };

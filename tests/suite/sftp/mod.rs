@@ -6,8 +6,10 @@
 mod answers;
 mod big;
 mod call;
+mod check;
 mod everywhere;
 mod openssh;
+mod plan;
 mod proftpd;
 mod source;
 mod sources;

@@ -197,6 +197,7 @@ fn endpoint_fields(old: &Endpoint, new: &Endpoint) -> Vec<String> {
         .host_keys(old, new)
         .compare("host_cas", &old.host_cas, &new.host_cas, |v| listed(v))
         .compare("settings", &old.settings, &new.settings, json)
+        .compare("upload", &old.upload, &new.upload, json)
         .enabled(old.enabled, new.enabled)
         .0
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::credential::{CredentialRef, KeyRef, SecretRef};
 use crate::settings::{EndpointSettings, RetryPolicy};
 use crate::trust::{FirstUse, HostCa, HostKey};
+use crate::upload::UploadSpec;
 
 /// Everything that `outport apply` owns. The same shape comes from the file and from the database.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -101,6 +102,9 @@ pub struct Endpoint {
     /// Limits and timeouts.
     #[serde(default)]
     pub settings: EndpointSettings,
+    /// How files are put on its server.
+    #[serde(default)]
+    pub upload: UploadSpec,
 }
 
 impl Endpoint {

@@ -164,7 +164,7 @@ codes! {
     // --- what the remote refuses ---
     REMOTE_NO_SUCH_FOLDER = "remote.no_such_folder", Remote, Once,
         "the folder on the server does not exist",
-        "ask the partner for the right folder, or have it created; then retry the delivery";
+        "ask the partner for the right folder, or have it created (upload.mkdirs makes it); then retry the delivery";
     REMOTE_PERMISSION_DENIED = "remote.permission_denied", Remote, Once,
         "the server does not let this user write there",
         "ask the partner for write permission on the folder";
@@ -179,10 +179,13 @@ codes! {
         "shorten or simplify the subscription's remote_name";
     REMOTE_UNSUPPORTED = "remote.unsupported", Remote, Once,
         "the server does not know the operation",
-        "see which operation in the message; the endpoint's upload plan must avoid it";
+        "`outport endpoint check` proposes an upload plan without the operation that the message names";
     REMOTE_SIZE_DIFFERS = "remote.size_differs", Remote, Later,
         "after the upload the server shows another size than was sent",
         "it is tried again under a new temp name; if it stays, ask the partner";
+    REMOTE_CONTENT_DIFFERS = "remote.content_differs", Remote, Later,
+        "after the upload the server has other bytes than were sent, though the size is right",
+        "it is tried again under a new temp name; if it stays, ask the partner about the server's disk";
     REMOTE_FAILURE = "remote.failure", Remote, Later,
         "the server reports a failure without a reason",
         "see the server's log around the time of the attempt";

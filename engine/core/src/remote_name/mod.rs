@@ -4,12 +4,10 @@
 //! ends up in the folders, scripts and screens of a partner.
 
 mod parse;
-mod temp;
 mod template;
 
 use std::fmt;
 
-pub use temp::temp_name;
 pub use template::{NameFacts, Template};
 
 use crate::fault::{Fault, code};
@@ -19,7 +17,8 @@ use crate::key::Shown;
 pub const MAX_SEGMENT_BYTES: usize = 255;
 /// The longest remote name in bytes: PATH_MAX of the least generous of the usual systems.
 pub const MAX_NAME_BYTES: usize = 1024;
-/// The longest folder part in bytes: leaves room for the longest suffix of a [`temp_name`] in the same folder.
+/// The longest folder part in bytes: leaves room for the longest suffix of a temp name
+/// ([`TempName`](crate::upload::TempName)) in the same folder.
 pub const MAX_FOLDER_BYTES: usize = 960;
 
 /// A path on a partner's server that is safe to write to: `/` divides, no segment is empty, `.` or `..`, none begins or
@@ -65,7 +64,7 @@ impl RemoteName {
     }
 
     /// Everything up to and with the last slash; empty when there is none.
-    fn before_file_name(&self) -> &str {
+    pub(crate) fn before_file_name(&self) -> &str {
         &self.0[..self.0.len() - self.file_name().len()]
     }
 }

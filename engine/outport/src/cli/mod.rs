@@ -3,6 +3,7 @@
 mod acts;
 mod apply;
 mod config_check;
+mod endpoint_check;
 mod known_hosts;
 mod lane;
 mod problems;
@@ -176,6 +177,8 @@ struct SendArgs {
     /// Use a second SFTP channel for large files: faster to a server that is far away
     #[arg(long)]
     second_channel: bool,
+    #[command(flatten)]
+    plan: send::PlanArgs,
 }
 
 #[derive(Debug, Args, Clone, Copy)]
@@ -315,6 +318,11 @@ enum EndpointCommand {
         after_help = "Example:\n  outport endpoint import-known-hosts ~/.ssh/known_hosts --host sftp.acme.example --port 2222"
     )]
     ImportKnownHosts(known_hosts::KnownHostsArgs),
+    /// What its server can do: connect, try everything with files of our own, remove them, and propose an upload plan
+    #[command(
+        after_help = "Examples:\n  outport endpoint check acme/sftp --folder inbox\n  outport endpoint check acme/sftp --folder inbox --mkdirs --save\n\nAll names it makes begin with .outport-check- and are removed again; what could not be removed is told."
+    )]
+    Check(endpoint_check::CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -376,6 +384,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Endpoint(EndpointCommand::Read(command)) => read::endpoints(&load()?.0, command).await?,
         Command::Endpoint(EndpointCommand::Simulate(args)) => simulate::run(&load()?.0, args).await?,
         Command::Endpoint(EndpointCommand::ImportKnownHosts(args)) => return known_hosts::run(args),
+        Command::Endpoint(EndpointCommand::Check(args)) => {
+            return endpoint_check::run(&load()?.0, args).await;
+        }
         Command::Endpoint(EndpointCommand::Act(act)) => return acts::endpoint(&load()?.0, act).await,
         Command::Subscription(SubscriptionCommand::Read(command)) => {
             read::subscriptions(&load()?.0, command).await?

@@ -6,6 +6,7 @@ use outport_core::{DeliveryId, Fault, FileId, TransformId, code};
 use outport_store::list::deliveries::{DeliveryDetail, DeliveryView};
 use outport_store::list::{self, Page};
 
+use super::endpoint_check;
 use super::lane;
 use super::up::ready_store;
 use super::{DeliveryRead, FileCommand, NamedCommand, TransformCommand};
@@ -287,6 +288,8 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
                 ("host authorities", listed(&e.host_cas)),
                 ("algorithms", algorithms),
                 ("settings", e.settings.to_string()),
+                ("upload", e.upload.to_string()),
+                ("profile", endpoint_check::profile_line(e.profile.as_ref(), e.revision)),
                 ("revision", e.revision.to_string()),
                 ("enabled", e.enabled.to_string()),
                 ("lane", e.health),

@@ -1,6 +1,7 @@
 //! `outport send FILE... URL`: the product's own sender, without a database.
 
 mod local_file;
+mod plan;
 mod target;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use outport_core::remote_name::temp_name;
+use outport_core::upload::UploadPlan;
 use outport_core::{DeliveryId, Fault, RemoteName, code};
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::sftp::SftpConnector;
@@ -20,6 +21,7 @@ use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use self::local_file::LocalFile;
+pub use self::plan::PlanArgs;
 use super::SendArgs;
 use super::up::byte_bar;
 use crate::output;
@@ -46,6 +48,7 @@ pub async fn send(args: SendArgs) -> Result<ExitCode, Fault> {
     let url = SftpUrl::parse(url)?;
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let names = names(&url, &files)?;
+    let plan = Arc::new(args.plan.plan()?);
     let target = Arc::new(target::target(&args, &url)?);
     let sizes = files.iter().map(|file| size_of(file)).collect::<Result<Vec<u64>, Fault>>()?;
     let bar = byte_bar();
@@ -61,10 +64,10 @@ pub async fn send(args: SendArgs) -> Result<ExitCode, Fault> {
         while let Some(ended) = sends.try_join_next() {
             report.take(ended)?;
         }
-        let (pool, target, bar) = (pool.clone(), Arc::clone(&target), bar.clone());
+        let (pool, target, plan, bar) = (pool.clone(), Arc::clone(&target), Arc::clone(&plan), bar.clone());
         sends.spawn(async move {
             let _place = place;
-            let outcome = one(&pool, &target, &file, &name, bar).await;
+            let outcome = one(&pool, &target, &file, &name, &plan, bar).await;
             (file, outcome)
         });
     }
@@ -141,11 +144,13 @@ async fn one(
     target: &Target,
     file: &Path,
     name: &RemoteName,
+    plan: &UploadPlan,
     bar: ProgressBar,
 ) -> Result<Receipt, Fault> {
     let mut source = LocalFile::open(file, bar).await?;
-    let temp = temp_name(name, DeliveryId::from_uuid(Uuid::now_v7()), 1);
-    let upload = Upload::new(name.as_str(), temp.as_str());
+    let delivery = DeliveryId::from_uuid(Uuid::now_v7());
+    let mut upload = Upload::planned(plan.clone(), name, delivery, 1, &[])?;
+    upload.mtime_s = source.modified_s();
     match deliver(pool, target, CONNECTIONS, &upload, &mut source, &NoFence).await {
         Outcome::Delivered(receipt) => Ok(receipt),
         Outcome::Failed { fault, .. } | Outcome::Unknown { fault, .. } | Outcome::Unconfirmed { fault } => {

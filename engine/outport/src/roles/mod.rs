@@ -5,7 +5,7 @@ mod leases;
 mod maintainer;
 mod notifier;
 mod pacemaker;
-mod sender;
+pub mod sender;
 mod transformer;
 
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@ mod attempt;
 mod source;
 mod throttle;
 
+pub use attempt::target;
 pub use throttle::Throttles;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -49,7 +49,7 @@ pub(super) async fn lock(
     let sql = format!(
         "SELECT {}, lane.max_connections, {{now}} AS now, e.id AS endpoint_id, e.revision, s.code AS subscriber, \
                 e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.host_cas, \
-                e.settings \
+                e.settings, e.upload \
          FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
          WHERE (lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({}))) \
            AND lane.blocked_until <= {{now}} \
@@ -91,11 +91,12 @@ async fn outside_of_windows(tx: &Tx, due: DueLane, health: &Lane) -> Result<Opti
     Ok(if until.is_some() { None } else { Some(due) })
 }
 
-fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), StoreError> {
+/// An endpoint of a row that has `endpoint_id`, `subscriber` (its code) and the endpoint's own columns.
+pub(crate) fn read_endpoint(row: &QueryResult, doing: &'static str) -> Result<EndpointRow, StoreError> {
     let port: i32 = get(row, "port", doing)?;
     let subscriber: String = get(row, "subscriber", doing)?;
     let name: String = get(row, "name", doing)?;
-    let endpoint = EndpointRow {
+    Ok(EndpointRow {
         endpoint_id: id(row, "endpoint_id", doing)?,
         revision: get(row, "revision", doing)?,
         label: format!("{subscriber}/{name}"),
@@ -106,7 +107,12 @@ fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), S
         identity_pins: json(row, "identity_pins", doing)?,
         host_cas: json(row, "host_cas", doing)?,
         settings: json(row, "settings", doing)?,
-    };
+        upload: json(row, "upload", doing)?,
+    })
+}
+
+fn due_lane(row: &QueryResult, doing: &'static str) -> Result<(DueLane, Lane), StoreError> {
+    let endpoint = read_endpoint(row, doing)?;
     let lane = lanes::read(row, doing)?;
     let max_connections = lane.connections(get(row, "max_connections", doing)?);
     let due = DueLane {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use outport_core::DeliveryId;
-use outport_core::delivery::{AttemptOutcome, Stage};
+use outport_core::delivery::{AttemptOutcome, IntentStep, Stage};
 use sea_orm::Value;
 
 use super::types::RenameIntent;
@@ -46,9 +46,14 @@ pub(super) async fn read(tx: &Tx, ids: Vec<Value>) -> Result<BTreeMap<DeliveryId
         past.unfinished.push(u32::try_from(get::<i32>(&row, "n", doing)?).unwrap_or_default());
         let stage: Stage = word(&row, "stage", doing)?;
         let outcome: AttemptOutcome = word(&row, "outcome", doing)?;
-        // A fault is the server's word that it did not rename.
-        if outcome != AttemptOutcome::Retry && stage.may_have_arrived() && past.probe.is_none() {
-            past.probe = Some(json(&row, "detail", doing)?);
+        if !stage.may_have_arrived() || past.probe.is_some() {
+            continue;
+        }
+        let intent: RenameIntent = json(&row, "detail", doing)?;
+        // A fault is the server's word that it did not rename. What it had done before that stands.
+        let stands = matches!(intent.step, IntentStep::Created | IntentStep::Placed);
+        if outcome != AttemptOutcome::Retry || stands {
+            past.probe = Some(intent);
         }
     }
     Ok(all)

@@ -65,10 +65,11 @@ async fn read(tx: &Tx, lease: LeaseId, ids: Vec<Value>) -> Result<Vec<ClaimedSen
     let doing = tx.doing();
     let sql = format!(
         "SELECT d.id, d.attempts, d.abandoned, d.endpoint_id, d.file_id, d.remote_name, d.snapshot, \
-                a.bucket, a.key, a.version_id, a.etag, a.size_bytes, a.sha256, \
+                coalesce(f.modified_at, f.event_at) AS modified_at, a.bucket, a.key, a.version_id, a.etag, a.size_bytes, a.sha256, \
                 (SELECT n.id FROM delivery n WHERE n.subscription_id = d.subscription_id AND n.delivered \
                    AND n.remote_name = d.remote_name AND n.file_id > d.file_id LIMIT 1) AS newer \
-         FROM delivery d JOIN artifact a ON a.id = d.artifact_id WHERE d.id IN ({}) ORDER BY d.id",
+         FROM delivery d JOIN artifact a ON a.id = d.artifact_id JOIN file f ON f.id = d.file_id \
+         WHERE d.id IN ({}) ORDER BY d.id",
         list(1, ids.len())
     );
     let rows = tx.rows(&sql, ids).await?;
@@ -107,6 +108,7 @@ fn claimed(
         endpoint_id: id(row, "endpoint_id", doing)?,
         file_id: id(row, "file_id", doing)?,
         remote_name: get(row, "remote_name", doing)?,
+        modified_at: get(row, "modified_at", doing)?,
         artifact: read_artifact(row, doing)?,
         snapshot: json(row, "snapshot", doing)?,
         probe: past.probe,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use outport_core::delivery::OnUnconfirmed;
+use outport_core::delivery::{IntentStep, OnUnconfirmed};
 use outport_core::settings::EndpointSettings;
 use outport_core::trust::{HostCa, HostKey};
-use outport_core::{DeliveryId, EndpointId, FileId, LeaseId};
+use outport_core::upload::UploadSpec;
+use outport_core::{DeliveryId, EndpointId, FileId, LeaseId, Millis};
 
 use crate::enqueue::Snapshot;
 
@@ -50,6 +51,8 @@ pub struct ClaimedSend {
     pub file_id: FileId,
     /// The final name.
     pub remote_name: String,
+    /// When the source was modified; when it was announced, where the bucket does not tell.
+    pub modified_at: Millis,
     /// What to send.
     pub artifact: ArtifactRow,
     /// What the subscription said when the file arrived.
@@ -61,10 +64,16 @@ pub struct ClaimedSend {
 }
 
 /// What an attempt wrote down before it renamed. The attempt that comes after a lost one judges by it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RenameIntent {
-    /// The whole and verified temp file.
+    /// How far it had come.
+    #[serde(default)]
+    pub step: IntentStep,
+    /// The whole and verified temp file; empty for a file that is written under its final name.
     pub temp_path: String,
+    /// The name that the file gets, where it is another than the delivery's remote name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_path: Option<String>,
     /// What stat showed under the final name before the rename.
     pub final_before: Option<FinalSeen>,
     /// An earlier attempt may have delivered the same file already.
@@ -121,6 +130,8 @@ pub struct EndpointRow {
     pub host_cas: Vec<HostCa>,
     /// Limits and timeouts.
     pub settings: EndpointSettings,
+    /// How files are put there.
+    pub upload: UploadSpec,
 }
 
 /// What the subscription says when a probe cannot tell.

@@ -54,7 +54,7 @@ async fn subscribers(tx: &Tx) -> Result<Vec<Subscriber>, StoreError> {
     let endpoints = tx
         .rows(
             "SELECT subscriber_id, name, protocol, host, port, username, credential_ref, identity_pins, \
-             host_cas, settings, enabled FROM endpoint WHERE retired_at IS NULL ORDER BY name",
+             host_cas, settings, upload, enabled FROM endpoint WHERE retired_at IS NULL ORDER BY name",
             vec![],
         )
         .await?;
@@ -100,6 +100,7 @@ fn read_endpoint(row: &QueryResult, doing: &'static str) -> Result<Endpoint, Sto
         host_cas: json(row, "host_cas", doing)?,
         enabled: Some(get(row, "enabled", doing)?),
         settings: json(row, "settings", doing)?,
+        upload: json(row, "upload", doing)?,
     })
 }
 

@@ -207,13 +207,13 @@ async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, S
     let id = one_id(
         tx,
         "INSERT INTO endpoint (id, subscriber_id, name, protocol, host, port, username, credential_ref, \
-           identity_pins, host_cas, settings, enabled) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, true)) \
+           identity_pins, host_cas, settings, upload, enabled) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, true)) \
          ON CONFLICT (subscriber_id, name) DO UPDATE SET protocol = excluded.protocol, host = excluded.host, \
            port = excluded.port, username = excluded.username, credential_ref = excluded.credential_ref, \
-           identity_pins = CASE WHEN $13 THEN endpoint.identity_pins ELSE excluded.identity_pins END, \
-           host_cas = excluded.host_cas, settings = excluded.settings, \
-           enabled = coalesce($12, endpoint.enabled), revision = endpoint.revision + 1, retired_at = NULL \
+           identity_pins = CASE WHEN $14 THEN endpoint.identity_pins ELSE excluded.identity_pins END, \
+           host_cas = excluded.host_cas, settings = excluded.settings, upload = excluded.upload, \
+           enabled = coalesce($13, endpoint.enabled), revision = endpoint.revision + 1, retired_at = NULL \
          RETURNING id",
         args![
             Uuid::now_v7(),
@@ -227,6 +227,7 @@ async fn endpoint(tx: &Tx, desired: &Definitions, label: &str) -> Result<Uuid, S
             to_json(&endpoint.host_keys)?,
             to_json(&endpoint.host_cas)?,
             to_json(&endpoint.settings)?,
+            to_json(&endpoint.upload)?,
             endpoint.enabled,
             endpoint.leaves_host_keys_to_operators()
         ],

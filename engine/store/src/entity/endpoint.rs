@@ -20,6 +20,10 @@ pub struct Model {
     pub host_cas: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub settings: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub upload: Json,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub profile: Option<Json>,
     pub revision: i32,
     pub enabled: bool,
     pub retired_at: Option<i64>,

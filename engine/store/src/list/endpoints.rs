@@ -29,6 +29,9 @@ pub struct EndpointView {
     pub settings: serde_json::Value,
     /// What was agreed on with the server for the newest delivery that has a receipt.
     pub agreed: Option<Agreed>,
+    pub upload: serde_json::Value,
+    /// What `endpoint check` found out last.
+    pub profile: Option<serde_json::Value>,
     pub revision: i32,
     pub enabled: bool,
     pub retired_at: Option<Millis>,
@@ -48,7 +51,8 @@ pub struct EndpointView {
 }
 
 const SELECT: &str = "SELECT e.id, b.code, e.name, e.protocol, e.host, e.port, e.username, e.credential_ref, \
-    e.identity_pins, e.host_cas, e.settings, e.revision, e.enabled, e.retired_at, l.health, l.blocked_reason, l.blocked_until, \
+    e.identity_pins, e.host_cas, e.settings, e.upload, e.profile, e.revision, e.enabled, e.retired_at, l.health, \
+    l.blocked_reason, l.blocked_until, \
     l.seen_identity, l.paused_by, l.pause_reason, l.paused_at, l.suspended_at, l.strikes, l.login_strikes, l.failing_since, \
     (SELECT count(*) FROM send_job j WHERE j.endpoint_id = e.id) AS waiting, \
     (SELECT a.agreed FROM (SELECT d.id FROM delivery d WHERE d.subscriber_id = e.subscriber_id \
@@ -73,6 +77,8 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<EndpointView, StoreErr
         host_cas: json(row, "host_cas", doing)?,
         agreed: agreed(row, doing)?,
         settings: get(row, "settings", doing)?,
+        upload: get(row, "upload", doing)?,
+        profile: get(row, "profile", doing)?,
         revision: get(row, "revision", doing)?,
         enabled: get(row, "enabled", doing)?,
         retired_at: get(row, "retired_at", doing)?,

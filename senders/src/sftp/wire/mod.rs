@@ -32,6 +32,10 @@ pub mod extension {
     pub const STATVFS: &str = "statvfs@openssh.com";
     /// Flushes a handle to disk (section 4.6).
     pub const FSYNC: &str = "fsync@openssh.com";
+    /// The sum of a file by its name (draft-ietf-secsh-filexfer-extensions-00, section 3).
+    pub const CHECK_FILE_NAME: &str = "check-file-name";
+    /// The same by its handle.
+    pub const CHECK_FILE_HANDLE: &str = "check-file-handle";
     /// The sizes that the server takes (section 4.8).
     pub const LIMITS: &str = "limits@openssh.com";
 }

@@ -94,7 +94,7 @@ impl Driver<'_> {
             return self.since(from).await;
         };
         let temp_path = format!(".{}.part", send.remote_name);
-        let intent = RenameIntent { temp_path, final_before: None, possible_duplicate: resent };
+        let intent = RenameIntent { temp_path, possible_duplicate: resent, ..RenameIntent::default() };
         let entering = Entering { delivery_id: send.delivery_id, lease: send.lease, intent };
         let may = enter_renaming(&self.world.store, entering).await?;
         let now = self.since(from).await?;

@@ -57,7 +57,7 @@ pub fn actor() -> String {
 }
 
 /// A name, or an id of the right kind: an id of another kind is a slip, not a name of nothing.
-fn name_or_id<T: FromStr>(text: &str) -> Result<(), Fault>
+pub fn name_or_id<T: FromStr>(text: &str) -> Result<(), Fault>
 where
     T::Err: std::fmt::Display,
 {

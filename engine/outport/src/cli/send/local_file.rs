@@ -26,23 +26,29 @@ const AHEAD: usize = 2;
 pub(super) struct LocalFile {
     pieces: mpsc::Receiver<Result<Bytes, Fault>>,
     size_bytes: u64,
+    modified_s: Option<i64>,
     bar: ProgressBar,
 }
 
 impl LocalFile {
+    /// When it was modified, in seconds since 1970, where the file system tells.
+    pub(super) fn modified_s(&self) -> Option<i64> {
+        self.modified_s
+    }
+
     pub(super) async fn open(path: &Path, bar: ProgressBar) -> Result<Self, Fault> {
         let path = path.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
             let file = File::open(&path).map_err(|e| io_fault("open", &path, &e))?;
             let meta = file.metadata().map_err(|e| io_fault("read", &path, &e))?;
-            let size_bytes = meta.len();
+            let (size_bytes, modified_s) = (meta.len(), Some(meta.mtime()));
             let used = Used::default();
             let mut reading = Reading { path, file, used, version: version(&meta), read_bytes: 0 };
             // Most files are small: one that is a single piece needs no thread that waits for it to be taken.
             let first = reading.piece(size_bytes);
-            Ok::<_, Fault>((reading, first, size_bytes))
+            Ok::<_, Fault>((reading, first, size_bytes, modified_s))
         });
-        let (reading, first, size_bytes) = opening.await.map_err(|panic| {
+        let (reading, first, size_bytes, modified_s) = opening.await.map_err(|panic| {
             Fault::new(&code::ENGINE_PANIC, format!("opening a file ended by a bug: {panic}"))
         })??;
         let (to, pieces) = mpsc::channel(AHEAD);
@@ -53,7 +59,7 @@ impl LocalFile {
         if !is_whole {
             tokio::task::spawn_blocking(move || reading.rest(size_bytes, &to));
         }
-        Ok(Self { pieces, size_bytes, bar })
+        Ok(Self { pieces, size_bytes, modified_s, bar })
     }
 }
 

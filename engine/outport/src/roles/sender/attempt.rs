@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use outport_core::credential::CredentialRef;
 use outport_core::delivery::OnUnconfirmed;
 use outport_core::delivery::Stage;
-use outport_core::remote_name::temp_name;
+use outport_core::upload::UploadPlan;
 use outport_core::{Class, Fault, Millis, RemoteName, code};
 use outport_objects::Expected;
 use outport_send::{Fence, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver};
@@ -117,15 +117,11 @@ async fn push(
     let fence = LeaseFence { engine, send, held };
     let outcome = deliver(pool, &target, connections as usize, &upload, &mut source, &fence).await;
     let (end, possible_duplicate) = end_of(outcome);
-    Pushed {
-        end,
-        secret_version: Some(secret_version),
-        temp_path: Some(upload.temp_path),
-        possible_duplicate,
-    }
+    Pushed { end, secret_version: Some(secret_version), temp_path: upload.temp_path, possible_duplicate }
 }
 
-fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
+/// Where to connect and as whom, secrets resolved; and the version of the secret.
+pub fn target(endpoint: &EndpointRow) -> Result<(Target, String), Fault> {
     let credential = CredentialRef::from_stored(&endpoint.credential_ref).map_err(|problem| {
         Fault::new(
             &code::ENDPOINT_SECRET_UNUSABLE,
@@ -163,16 +159,26 @@ fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target
         },
         second_channel: endpoint.settings.second_channel,
     };
+    Ok((target, login.version))
+}
+
+fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
+    let (target, secret_version) = target(endpoint)?;
     let name = RemoteName::new(send.remote_name.clone()).map_err(Fault::from)?;
-    let mut upload = Upload::new(name.as_str(), temp_name(&name, send.delivery_id, send.attempt).as_str());
+    let plan = UploadPlan::try_from(&endpoint.upload).map_err(|problem| {
+        let message = format!("the upload plan of {} cannot be used: {problem}", endpoint.label);
+        Fault::new(&code::CONFIG_INVALID, message).with_hint(problem.hint)
+    })?;
+    let mut upload = Upload::planned(plan, &name, send.delivery_id, send.attempt, &send.unfinished)?;
+    upload.mtime_s = Some(send.modified_at.div_euclid(1000));
     upload.sha256 = send.artifact.sha256.as_deref().and_then(|hex| hex.parse().ok());
     upload.on_unconfirmed = match claim_sends::on_unconfirmed(&send.snapshot) {
         OnUnconfirmed::Resend => outport_send::OnUnconfirmed::Resend,
         OnUnconfirmed::Hold => outport_send::OnUnconfirmed::Hold,
     };
-    upload.stale_temps =
-        send.unfinished.iter().map(|n| temp_name(&name, send.delivery_id, *n).as_str().to_owned()).collect();
     upload.earlier = send.probe.as_ref().map(|intent| RenameIntent {
+        step: intent.step,
+        final_path: intent.final_path.clone().unwrap_or_else(|| name.as_str().to_owned()),
         temp_path: intent.temp_path.clone(),
         possible_duplicate: intent.possible_duplicate,
         before: intent.final_before.map(|seen| RemoteStat {
@@ -181,7 +187,7 @@ fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target
             is_folder: false,
         }),
     });
-    Ok((upload, target, login.version))
+    Ok((upload, target, secret_version))
 }
 
 fn end_of(outcome: Outcome) -> (Option<End>, bool) {
@@ -276,6 +282,8 @@ impl Fence for LeaseFence<'_> {
     async fn enter_renaming(&self, intent: &RenameIntent) -> Result<(), Stop> {
         self.check()?;
         let row = claim_sends::RenameIntent {
+            step: intent.step,
+            final_path: (intent.final_path != self.send.remote_name).then(|| intent.final_path.clone()),
             temp_path: intent.temp_path.clone(),
             possible_duplicate: intent.possible_duplicate,
             final_before: intent
