@@ -119,7 +119,8 @@ impl Connector for TestConnector {
 }
 
 fn target(revision: &str) -> Target {
-    Target { revision: revision.into(), ..Target::new("acme/sftp", ("127.0.0.1", 22), "u", vec![]) }
+    let target = Target::new("acme/sftp", ("127.0.0.1", 22), "u", vec![]);
+    Target { endpoint: "acme".into(), revision: revision.into(), ..target }
 }
 
 fn pool(connector: &Arc<TestConnector>, files_per_connection: usize) -> Pool {
