@@ -7,6 +7,7 @@
 //! [`UploadPlan`]: outport_core::upload::UploadPlan
 
 mod aftermath;
+mod ahead;
 mod companions;
 mod direct;
 mod folders;
@@ -22,6 +23,7 @@ use std::time::Instant;
 
 use outport_core::Fault;
 
+use self::ahead::Ahead;
 pub use self::what::{Earlier, OnUnconfirmed, Upload};
 use crate::fence::{Fence, IntentStep, RenameIntent, Stop};
 use crate::outcome::{ConfirmedBy, Outcome, Receipt, Stage};
@@ -89,6 +91,7 @@ pub async fn push(
         size_bytes: source.size_bytes(),
         stage: Stage::Uploading,
         bytes_sent: 0,
+        ahead: Ahead::default(),
         started: Instant::now(),
     };
     let end = run.all(source).await;
@@ -152,6 +155,7 @@ struct Run<'a> {
     size_bytes: u64,
     stage: Stage,
     bytes_sent: u64,
+    ahead: Ahead,
     started: Instant,
 }
 

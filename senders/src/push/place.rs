@@ -42,7 +42,7 @@ impl Run<'_> {
     /// `None`: another file has that name.
     async fn take_name(&mut self, whole: &Whole<'_>, final_path: String) -> Result<Option<Placed>, End> {
         let (temp_path, on_existing) = (whole.temp_path, self.upload.plan.on_existing());
-        let before = match self.look(&final_path).await {
+        let before = match self.look_before(&final_path).await {
             Ok(before) => before,
             Err(fault) => return Err(self.give_up(temp_path, fault.into()).await),
         };
@@ -65,13 +65,13 @@ impl Run<'_> {
         self.stage = Stage::Renaming;
         // From here on the temp file stays while nobody knows what happened: the next attempt finds it by the stored
         // intent and renames it without sending it again.
-        let mut renamed = self.rename(&intent).await;
+        let (mut renamed, mut seen) = self.rename_and_look(&intent).await;
         if self.is_in_the_way(&renamed, &intent) {
             if on_existing == OnExisting::Unique {
                 return Ok(None);
             }
             if self.may_remove_old() && intent.before.is_some_and(|old| !old.is_folder) {
-                renamed = self.replace(&intent).await?;
+                (renamed, seen) = (self.replace(&intent).await?, None);
             }
         }
         let confirmed_by = match renamed {
@@ -84,7 +84,7 @@ impl Run<'_> {
             },
         };
         if confirmed_by == ConfirmedBy::Reply {
-            self.confirm(&intent).await?;
+            self.confirm(&intent, seen).await?;
         }
         Ok(Some(Placed { intent, sha256: whole.sha256, confirmed_by, is_old: false }))
     }
@@ -114,7 +114,7 @@ impl Run<'_> {
         fault.code == &code::REMOTE_EXISTS || (is_listed && fault.code == &code::REMOTE_FAILURE)
     }
 
-    async fn rename(&self, intent: &RenameIntent) -> Result<(), RemoteError> {
+    pub(super) async fn rename(&self, intent: &RenameIntent) -> Result<(), RemoteError> {
         let with = match (self.wanted(), self.upload.plan.on_existing()) {
             (Rename::PosixRename, _) => RenameWith::PosixRename,
             (Rename::Auto, OnExisting::Replace) => RenameWith::Best,
@@ -166,9 +166,10 @@ impl Run<'_> {
 
     /// The server said that it renamed. A size that differs is a meddler's, and a temp file that is still there makes it a
     /// lie; a file that is gone again was taken by the partner, as was intended; a look that fails takes nothing back.
-    async fn confirm(&mut self, intent: &RenameIntent) -> Result<(), End> {
+    async fn confirm(&mut self, intent: &RenameIntent, seen: Option<RemoteStat>) -> Result<(), End> {
         self.stage = Stage::Confirming;
-        if self.upload.plan.write_only() {
+        let has_arrived = |shown| judge(self.size_bytes, None, shown, intent.before) == Finding::Arrived;
+        if self.upload.plan.write_only() || (seen.is_some() && has_arrived(seen)) {
             return Ok(());
         }
         let final_path = &intent.final_path;
@@ -179,7 +180,7 @@ impl Run<'_> {
                 return Ok(());
             }
         };
-        if judge(self.size_bytes, None, shown, intent.before) == Finding::Arrived {
+        if has_arrived(shown) {
             return Ok(());
         }
         if let Ok(Some(_)) = self.look(&intent.temp_path).await {

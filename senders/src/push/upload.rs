@@ -31,7 +31,7 @@ impl Run<'_> {
             self.close_quietly(file).await;
             return Err(self.give_up_unfinished(temp_path, fault.into()).await);
         }
-        if let Err(error) = file.close().await {
+        if let Err(error) = self.close(file, temp_path).await {
             // Whether the temp file was closed is of no matter: it is not used as it is.
             return Err(self.give_up_unfinished(temp_path, error.into_fault().into()).await);
         }

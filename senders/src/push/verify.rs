@@ -45,7 +45,7 @@ impl Run<'_> {
             Verify::None => Ok(()),
             Verify::Stat if plan.one_handle() => Ok(()),
             Verify::Stat | Verify::List => {
-                let shown = self.look(path).await?;
+                let shown = self.look_at_temp(path).await?;
                 Ok(self.compare_sizes(path, shown)?)
             }
             Verify::ReadBack => {
