@@ -108,7 +108,7 @@ impl Default for EndpointSettings {
             max_files: 64,
             connect_timeout: s(15),
             login_timeout: s(30),
-            progress_timeout: s(60),
+            progress_timeout: s(50),
             maintenance: Vec::new(),
             max_bytes_per_second: None,
             second_channel: false,
