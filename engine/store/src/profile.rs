@@ -5,7 +5,7 @@ use sea_orm::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::Store;
-use crate::claim_sends::{EndpointRow, read_endpoint};
+use crate::claim_sends::{ENDPOINT, EndpointRow, read_endpoint};
 use crate::error::StoreError;
 use crate::history::{self, Entry};
 use crate::sql::args;
@@ -29,10 +29,10 @@ pub struct Profile {
 /// Those of the database, and a definition that cannot be read.
 pub async fn endpoint(store: &Store, id: EndpointId) -> Result<Option<EndpointRow>, StoreError> {
     let doing = "reading an endpoint";
-    let sql = "SELECT e.id AS endpoint_id, e.revision, s.code AS subscriber, e.name, e.host, e.port, e.username, \
-               e.credential_ref, e.identity_pins, e.settings, e.upload \
-               FROM endpoint e JOIN subscriber s ON s.id = e.subscriber_id WHERE e.id = $1";
-    let rows = store.read(doing, sql, args![id.uuid()]).await?;
+    let sql = format!(
+        "SELECT {ENDPOINT} FROM endpoint e JOIN subscriber s ON s.id = e.subscriber_id WHERE e.id = $1"
+    );
+    let rows = store.read(doing, &sql, args![id.uuid()]).await?;
     rows.first().map(|row| read_endpoint(row, doing)).transpose()
 }
 

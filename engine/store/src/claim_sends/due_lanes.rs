@@ -47,9 +47,7 @@ pub(super) async fn lock(
         again => padded(again.iter().map(|endpoint| endpoint.uuid().into()).collect()),
     };
     let sql = format!(
-        "SELECT {}, lane.max_connections, {{now}} AS now, e.id AS endpoint_id, e.revision, s.code AS subscriber, \
-                e.name, e.host, e.port, e.username, e.credential_ref, e.identity_pins, e.host_cas, \
-                e.settings, e.upload \
+        "SELECT {}, lane.max_connections, {{now}} AS now, {ENDPOINT} \
          FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
          WHERE (lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({}))) \
            AND lane.blocked_until <= {{now}} \
@@ -90,6 +88,10 @@ async fn outside_of_windows(tx: &Tx, due: DueLane, health: &Lane) -> Result<Opti
     }
     Ok(if until.is_some() { None } else { Some(due) })
 }
+
+/// The columns of [`read_endpoint`], of `endpoint e` and `subscriber s`.
+pub(crate) const ENDPOINT: &str = "e.id AS endpoint_id, e.revision, s.code AS subscriber, e.name, e.host, e.port, \
+     e.username, e.credential_ref, e.identity_pins, e.host_cas, e.settings, e.upload";
 
 /// An endpoint of a row that has `endpoint_id`, `subscriber` (its code) and the endpoint's own columns.
 pub(crate) fn read_endpoint(row: &QueryResult, doing: &'static str) -> Result<EndpointRow, StoreError> {

@@ -20,7 +20,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::history::new_id;
 use due_lanes::Load;
-pub(crate) use due_lanes::read_endpoint;
+pub(crate) use due_lanes::{ENDPOINT, read_endpoint};
 pub use full_lanes::FullLanes;
 pub use types::{
     ArtifactRow, Claim, ClaimedSend, EndpointRow, FinalSeen, Limits, RenameIntent, on_unconfirmed,
