@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use outport_core::{Fault, code};
 
 use super::classify::Operation;
-use super::client::{Connection, bytes};
+use super::connection::{Connection, bytes};
 use super::wire::{Attrs, Reply, Request, extension, open_flags};
 use crate::remote::RemoteError;
 use crate::sha256::Sha256Sum;

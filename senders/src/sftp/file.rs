@@ -11,7 +11,7 @@ use outport_core::Fault;
 
 use self::second::Second;
 use super::classify::Operation;
-use super::client::{Connection, shown};
+use super::connection::{Connection, shown};
 use super::session::{Session, Ticket};
 use super::wire::{Attrs, Reply, Request, Status, extended, extension};
 use crate::remote::{FileAttributes, RemoteError, RemoteFile, RemoteStat};

@@ -9,6 +9,7 @@ mod classify;
 mod client;
 mod clock;
 mod connect;
+mod connection;
 mod diagnose;
 mod file;
 mod first_words;

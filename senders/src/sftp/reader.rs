@@ -8,7 +8,7 @@ use bytes::Bytes;
 use outport_core::Fault;
 
 use super::classify::Operation;
-use super::client::{Connection, bytes, shown};
+use super::connection::{Connection, bytes, shown};
 use super::diagnose::folder_of;
 use super::session::Ticket;
 use super::wire::{Attrs, Reply, Request, Status, open_flags};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::Open;
-use crate::sftp::client::Connection;
+use crate::sftp::connection::Connection;
 
 /// Written so far when the second channel is asked for. Smaller files are through before it is there: it takes three
 /// round trips, and one window of 2 MiB goes out in each.
