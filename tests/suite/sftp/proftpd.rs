@@ -48,8 +48,8 @@ async fn a_password_answers_the_question_of_pam() {
 async fn without_posix_rename_the_old_file_goes_first() {
     let server = need!(ProFtpd::start(&with_lines(&["SFTPExtensions -posixRename"])));
     let new = content(200_000, 4);
-    let watch = FolderWatch::of(server.folder(), [("a", Whole::new(&new).after(3))]);
     std::fs::write(server.folder().join("a"), "old").unwrap();
+    let watch = FolderWatch::of(server.folder(), [("a", Whole::new(&new).after(3))]);
     let remote = connect(&server.target()).await;
     delivered(send(&*remote, &upload("a", 1), &new).await);
     watch.finish().unwrap();
