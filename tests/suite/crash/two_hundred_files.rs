@@ -6,6 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use outport_tests::child::{Child, Stream};
 use outport_tests::need;
 use outport_tests::servers::postgres::Database;
 use outport_tests::set::{self, Set};
@@ -27,6 +28,9 @@ struct Size {
     /// Files that are put while nobody is up: the next one has to find them without an event.
     unwatched: usize,
 }
+
+/// Lines of the log in a failure.
+const LOG_LINES: usize = 80;
 
 const LONG: Size = Size { files: 200, kills: 10, ahead: 30, unwatched: 3 };
 const SHORT: Size = Size { files: 14, kills: 1, ahead: 6, unwatched: 1 };
@@ -129,7 +133,7 @@ fn killed(database: Option<Database>, seed: u64, size: Size) -> anyhow::Result<S
     for moment in moments(&mut random, size) {
         let mut up = site.up()?;
         wait_for_arrivals(&mut site, &mut feed, moment.arrived, size.ahead)
-            .with_context(|| format!("{moment:?}"))?;
+            .with_context(|| format!("{moment:?}; {}", story(&site, &up)))?;
         match moment.then {
             Then::AtTheRename => {}
             Then::AtTheNextUpload => {
@@ -152,12 +156,28 @@ fn killed(database: Option<Database>, seed: u64, size: Size) -> anyhow::Result<S
         }
     }
     let mut up = site.up()?;
-    wait_for_arrivals(&mut site, &mut feed, size.files, size.ahead)?;
+    wait_for_arrivals(&mut site, &mut feed, size.files, size.ahead).with_context(|| story(&site, &up))?;
     site.ledger()?.wait_until_settled(size.files as i64, SOON)?;
     let status = up.stop(SOON)?;
     ensure!(status.success(), "outport up ended with {status}");
     site.ledger()?.assert_invariants()?;
     judge(&mut site, &samples, size)
+}
+
+/// What to look at when nothing arrives any more: the open deliveries, and the end of the log.
+fn story(site: &Site, up: &Child) -> String {
+    let open = site.ledger().and_then(|ledger| ledger.deliveries()).map(|deliveries| {
+        let open = deliveries.into_iter().filter(|delivery| delivery.state != "delivered");
+        open.map(|delivery| format!("{} is {}: {}\n", delivery.remote_name, delivery.state, delivery.story()))
+            .collect::<String>()
+    });
+    let log = up.printed(Stream::Err);
+    let lines: Vec<&str> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+    match open {
+        Ok(open) => format!("open deliveries:\n{open}the log ends with:\n{end}"),
+        Err(error) => format!("the ledger cannot be read: {error:#}\nthe log ends with:\n{end}"),
+    }
 }
 
 /// Puts files, always `ahead` of what has arrived, until `count` have.

@@ -1,0 +1,172 @@
+//! What becomes of one arrived file: its snapshot, then its rows.
+
+use outport_core::event::{EventSource, ObjectEvent};
+use outport_core::version::version_of;
+use outport_core::{Fault, ObjectKey, code};
+use outport_objects::Objects;
+use outport_objects::intake::{Arrived, How, Signature, Snapshot, snapshot};
+use outport_store::claim_sends::ArtifactRow;
+use outport_store::enqueue::{self, Arrival, Dispatched};
+use outport_store::list;
+use uuid::Uuid;
+
+use crate::crash_point::{self, Point};
+use crate::engine::{Engine, ORIGINALS, ours};
+use crate::roles::transformer;
+
+/// What there is to record of a file.
+pub(super) enum Prepared {
+    /// Its content is copied.
+    Copied(Box<Arrival>),
+    /// It cannot be a file; the key, as far as it can be shown, and why.
+    Refused { key: String, fault: Fault },
+    /// Nothing.
+    Nothing(Taken),
+}
+
+/// What became of a file.
+pub(super) enum Taken {
+    /// The ledger knows it.
+    Done,
+    /// It is to be looked at again soon.
+    Changed,
+    /// It is not there any more.
+    Gone,
+}
+
+/// Copies the file, unless the ledger knows it.
+pub(super) async fn prepare(engine: &Engine, arrived: &Arrived) -> Result<Prepared, Fault> {
+    let key = match &arrived.key {
+        Ok(key) => match ObjectKey::new(key.clone()) {
+            Ok(key) => key,
+            Err(error) => return Ok(Prepared::Refused { key: key.clone(), fault: error.into() }),
+        },
+        Err(bad) => return Ok(Prepared::Refused { key: bad.lossy.clone(), fault: bad.fault.clone() }),
+    };
+    let signature = signature_text(&arrived.signature);
+    let known = list::files::known_signature(&engine.store, &arrived.bucket, key.as_str(), &signature).await;
+    if known.map_err(|e| e.fault())?.is_some() {
+        return Ok(Prepared::Nothing(Taken::Done));
+    }
+    let snapshot_key = Uuid::now_v7().simple().to_string();
+    let place = (arrived.bucket.as_str(), key.as_str());
+    let artifact = (ORIGINALS, snapshot_key.as_str());
+    let stored = match snapshot(&engine.buckets, place, &arrived.signature, &engine.artifacts, artifact).await
+    {
+        Ok(Snapshot::Taken(stored)) => stored,
+        Ok(Snapshot::Changed) => return Ok(Prepared::Nothing(Taken::Changed)),
+        Ok(Snapshot::Gone) => return Ok(Prepared::Nothing(Taken::Gone)),
+        // Of this file alone, and not ours to repair: it stands in the ledger with the reason, and arrives anew when
+        // its permissions change. The others do not wait for it.
+        Err(fault) if fault.code == &code::INTAKE_UNREADABLE => {
+            return Ok(Prepared::Refused { key: key.as_str().to_owned(), fault });
+        }
+        Err(fault) => return Err(ours(fault)),
+    };
+    let Some(version) = version_of(None, None, Some(&stored.sha256)) else {
+        return Ok(Prepared::Nothing(Taken::Changed)); // A snapshot always has a hash.
+    };
+    crash_point::reached(Point::AfterSnapshot);
+    Ok(Prepared::Copied(Box::new(Arrival {
+        event: event(arrived, key),
+        version,
+        original: ArtifactRow {
+            bucket: ORIGINALS.into(),
+            key: snapshot_key,
+            version_id: None,
+            etag: stored.etag,
+            size_bytes: stored.size_bytes,
+            sha256: Some(stored.sha256),
+        },
+        signature: Some(signature),
+        modified_at: Some(arrived.signature.changed_at()),
+    })))
+}
+
+/// Enters the file into the ledger, with everything it owes.
+pub(super) async fn record(engine: &Engine, arrived: &Arrived, prepared: Prepared) -> Result<Taken, Fault> {
+    match prepared {
+        Prepared::Copied(arrival) => dispatch(engine, &arrival).await,
+        Prepared::Refused { key, fault } => reject(engine, arrived, key, &fault).await,
+        Prepared::Nothing(taken) => Ok(taken),
+    }
+}
+
+async fn dispatch(engine: &Engine, arrival: &Arrival) -> Result<Taken, Fault> {
+    let snapshot_key = &arrival.original.key;
+    let dispatched = match enqueue::dispatch(&engine.store, arrival, transformer::output_ext).await {
+        Ok(dispatched) => dispatched,
+        // Rolled back for certain (a deadlock, a busy file): the same again soon, with a snapshot of its own.
+        Err(error) if error.is_transient() => {
+            tracing::info!(code = error.fault().code.name, "{error}");
+            engine.artifacts.delete(ORIGINALS, snapshot_key).await?;
+            return Ok(Taken::Changed);
+        }
+        // If the commit did happen and only its answer was lost, the snapshot is a file's: so it stays, and the
+        // maintainer collects it once it is old and nobody's.
+        Err(error) => return Err(error.fault()),
+    };
+    crash_point::reached(Point::AfterDispatch);
+    report(engine, &dispatched, arrival.event.key.as_str());
+    if matches!(dispatched, Dispatched::Duplicate { .. }) {
+        engine.artifacts.delete(ORIGINALS, snapshot_key).await?;
+    }
+    Ok(Taken::Done)
+}
+
+async fn reject(engine: &Engine, arrived: &Arrived, key: String, fault: &Fault) -> Result<Taken, Fault> {
+    let signature = signature_text(&arrived.signature);
+    let Some(version) = version_of(None, Some(&signature), None) else { return Ok(Taken::Done) };
+    let event = event(arrived, key);
+    let dispatched =
+        enqueue::reject(&engine.store, &event, &version, fault).await.map_err(|error| error.fault())?;
+    report(engine, &dispatched, &event.key);
+    Ok(Taken::Done)
+}
+
+fn event<K>(arrived: &Arrived, key: K) -> ObjectEvent<K> {
+    let source = match arrived.how {
+        How::Watch => EventSource::Watch,
+        How::Sweep => EventSource::Sweep,
+    };
+    ObjectEvent {
+        bucket: arrived.bucket.clone(),
+        key,
+        version_id: None,
+        sequencer: None,
+        etag: None,
+        size_bytes: Some(arrived.signature.size_bytes),
+        event_at: arrived.signature.changed_at(),
+        source,
+        message_id: None,
+    }
+}
+
+/// Changes whenever the file does; stored, so that a sweep after a restart need not read what it knows.
+fn signature_text(s: &Signature) -> String {
+    format!("stat:{:x}-{:x}-{:x}-{:x}", s.size_bytes, s.mtime_ns, s.ctime_ns, s.inode)
+}
+
+fn report(engine: &Engine, dispatched: &Dispatched, key: &str) {
+    let key = engine.shown(key);
+    match dispatched {
+        Dispatched::Routed { file, deliveries, transforms } => {
+            engine.metrics.files_dispatched.inc();
+            tracing::info!(%file, key, deliveries, transforms, "file routed");
+            engine.bells.transform.notify_one();
+            engine.bells.send.notify_one();
+        }
+        Dispatched::Unrouted { file } => {
+            engine.metrics.files_dispatched.inc();
+            tracing::info!(%file, key, "file unrouted: no rule, or nobody subscribes");
+        }
+        Dispatched::Rejected { file, fault } => {
+            engine.metrics.files_dispatched.inc();
+            tracing::warn!(%file, key, code = fault.code.name, "file rejected: {}", engine.told(fault));
+        }
+        Dispatched::Duplicate { file } => {
+            engine.metrics.files_duplicate.inc();
+            tracing::info!(%file, key, "file seen again");
+        }
+    }
+}
