@@ -150,6 +150,7 @@ fn killed(database: Option<Database>, seed: u64, size: Size) -> anyhow::Result<S
             }
         }
         up.kill()?;
+        nobody_stood_still(&up)?;
         site.ledger()?.assert_invariants().with_context(|| format!("after the kill at {moment:?}"))?;
         for sample in feed.by_ref().take(size.unwatched) {
             site.put(sample)?;
@@ -160,8 +161,18 @@ fn killed(database: Option<Database>, seed: u64, size: Size) -> anyhow::Result<S
     site.ledger()?.wait_until_settled(size.files as i64, SOON)?;
     let status = up.stop(SOON)?;
     ensure!(status.success(), "outport up ended with {status}");
+    nobody_stood_still(&up)?;
     site.ledger()?.assert_invariants()?;
     judge(&mut site, &samples, size)
+}
+
+/// Fails if somebody waited for a connection to the database until the limit of 30 s: then the engine stood still, which a
+/// run that goes on after it does not show.
+fn nobody_stood_still(up: &Child) -> anyhow::Result<()> {
+    let log = up.printed(Stream::Err);
+    let waited = log.lines().find(|line| line.contains("pool timed out"));
+    ensure!(waited.is_none(), "the engine stood still: {}", waited.unwrap_or_default());
+    Ok(())
 }
 
 /// What to look at when nothing arrives any more: the open deliveries, and the end of the log.

@@ -11,6 +11,8 @@ mod seen;
 mod setting;
 mod time;
 
+use std::sync::Arc;
+
 use outport_tests::set::{self, Set};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use tokio::runtime::Handle;
@@ -27,7 +29,10 @@ async fn any_history_is_as_the_rules_say(world: World) {
     let seed = set::seed();
     let database = world.store.dialect();
     set::tell(&format!("{database:?}, OUTPORT_TEST_SEED={seed}: {cases} histories"));
-    let failed = tokio::task::block_in_place(|| search(&world, seed, cases, length));
+    let world = Arc::new(world);
+    let searched = world.clone();
+    let failed = tokio::task::spawn_blocking(move || search(&searched, seed, cases, length));
+    let failed = failed.await.expect("the search panicked");
     if let Some((history, problem)) = failed {
         let (story, again) = run(&world, &history).await;
         let story: Vec<String> =

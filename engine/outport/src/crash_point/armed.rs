@@ -2,14 +2,14 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use outport_core::{Fault, code};
 use rustix::process::{Signal, getpid, kill_process};
-use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::block_in_place;
 
 use super::Point;
+
+const UNTIL_IT_STOPS: Duration = Duration::from_millis(20);
 
 const VARIABLE: &str = "OUTPORT_CRASH_AT";
 
@@ -73,9 +73,8 @@ pub(super) fn reached(point: Point) {
 /// Freezes the process, and this thread at this line until SIGCONT comes: a SIGSTOP may be taken by another thread first,
 /// and this one would go on for some microseconds.
 fn freeze() -> std::io::Result<()> {
-    let mut woken = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     kill_process(getpid(), Signal::STOP)?;
-    block_in_place(|| Handle::current().block_on(woken.recv()));
+    std::thread::sleep(UNTIL_IT_STOPS);
     Ok(())
 }
 

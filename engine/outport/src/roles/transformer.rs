@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use outport_core::{Fault, code};
 use outport_objects::Expected;
 use outport_store::claim_sends::ArtifactRow;
@@ -141,12 +141,12 @@ async fn record(engine: &Engine, work: &ClaimedTransform, held: &Held, ending: &
 }
 
 async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> Result<Output, Fault> {
-    let mut transform = outport_transform::build(&work.kind, &work.params)?;
+    let transform = outport_transform::build(&work.kind, &work.params)?;
     // Names transform, generation and lease, so that two workers never write one object.
     let key =
         format!("{}-{}-{}", work.transform_id.uuid().simple(), work.generation, work.lease.uuid().simple());
     let mut writer = engine.artifacts().create(OUTPUTS, &key).await.map_err(ours)?;
-    let summary = match stream(engine, &work.original, &mut *transform, &mut *writer, held).await {
+    let summary = match stream(engine, &work.original, Working::new(transform), &mut *writer, held).await {
         Ok(summary) => summary,
         Err(fault) => {
             // The fault of the input is what counts, also when its half output could not be removed.
@@ -170,38 +170,68 @@ async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> R
 async fn stream(
     engine: &Engine,
     original: &ArtifactRow,
-    transform: &mut dyn Transform,
+    mut working: Working,
     writer: &mut dyn outport_objects::ObjectWriter,
     held: &Held,
 ) -> Result<Summary, Fault> {
-    let mut out = Vec::new();
     loop {
         let expected = Expected { version: original.version_id.clone(), etag: original.etag.clone() };
         let mut reader =
             engine.artifacts().open(&original.bucket, &original.key, expected).await.map_err(ours)?;
-        while let Some(piece) = reader.next().await? {
+        while let Some(mut piece) = reader.next().await? {
             if !held.is_live() {
                 return Err(Fault::new(&code::LEASE_LOST, "another worker took this transform over"));
             }
-            let mut rest = &piece[..];
-            while !rest.is_empty() {
-                // A piece is 256 KiB: about a millisecond of work, so the thread is lent, not hogged.
-                let taken = tokio::task::block_in_place(|| transform.push(rest, &mut out))?;
-                rest = &rest[taken..];
-                flush(&mut out, writer).await?;
+            while !piece.is_empty() {
+                let rest = piece.clone();
+                let taken;
+                (working, taken) = working.step(move |transform, out| transform.push(&rest, out)).await?;
+                piece.advance(taken);
+                working.flush(writer).await?;
             }
         }
-        let finish = tokio::task::block_in_place(|| transform.finish(&mut out))?;
-        flush(&mut out, writer).await?;
+        let finish;
+        (working, finish) = working.step(|transform, out| transform.finish(out)).await?;
+        working.flush(writer).await?;
         if let Finish::Done(summary) = finish {
             return Ok(summary);
         }
     }
 }
 
-async fn flush(out: &mut Vec<u8>, writer: &mut dyn outport_objects::ObjectWriter) -> Result<(), Fault> {
-    if out.is_empty() {
-        return Ok(());
+/// A transform and what it has put out, on their way between this task and the blocking threads.
+///
+/// A piece of the input is 256 KiB, about a millisecond of work: too much for a thread on which others wait.
+/// `block_in_place` would be shorter, but with it tokio 1.54.1 now and then leaves tasks lying that are due: the engine stood
+/// still until a limit of 30 s ran out (docs/decisions/0016).
+struct Working {
+    transform: Box<dyn Transform>,
+    out: Vec<u8>,
+}
+
+impl Working {
+    fn new(transform: Box<dyn Transform>) -> Self {
+        Self { transform, out: Vec::new() }
     }
-    writer.write(Bytes::from(std::mem::take(out))).await
+
+    /// Does one step on a blocking thread.
+    async fn step<T: Send + 'static>(
+        mut self,
+        step: impl FnOnce(&mut dyn Transform, &mut Vec<u8>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<(Self, T), Fault> {
+        let stepped = tokio::task::spawn_blocking(move || {
+            let done = step(&mut *self.transform, &mut self.out)?;
+            Ok((self, done))
+        });
+        let panicked =
+            |error| Fault::new(&code::ENGINE_PANIC, format!("a transform ended by a bug: {error}"));
+        stepped.await.map_err(panicked)?
+    }
+
+    async fn flush(&mut self, writer: &mut dyn outport_objects::ObjectWriter) -> Result<(), Fault> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        writer.write(Bytes::from(std::mem::take(&mut self.out))).await
+    }
 }
