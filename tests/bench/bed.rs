@@ -1,9 +1,9 @@
 //! The server, the files, and the machine below them.
 
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use outport_tests::servers::delay::Delay;
@@ -104,6 +104,29 @@ impl Bed {
         }
         Ok(())
     }
+}
+
+/// What the delay makes of the round trip that was asked for: timers and the proxy's own work come on top. Median of 51.
+pub fn measured_round_trip(options: &Options) -> Result<Duration> {
+    let server = TcpListener::bind("127.0.0.1:0")?;
+    let delay = Delay::before(server.local_addr()?, Duration::from_millis(options.round_trip_ms))?;
+    let echo = std::thread::spawn(move || {
+        let (client, _) = server.accept()?;
+        std::io::copy(&mut client.try_clone()?, &mut &client)
+    });
+    let mut client = TcpStream::connect(delay.address())?;
+    client.set_nodelay(true)?;
+    let mut times = Vec::new();
+    for _ in 0..51 {
+        let started = Instant::now();
+        client.write_all(b"x")?;
+        client.read_exact(&mut [0])?;
+        times.push(started.elapsed());
+    }
+    client.shutdown(Shutdown::Both)?;
+    echo.join().map_err(|_| anyhow::anyhow!("the echo panicked"))??;
+    times.sort();
+    Ok(times[times.len() / 2])
 }
 
 fn write_random(file: &Path, size_bytes: u64, seed: u64) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, measured_round_trip};
 use crate::client::Client;
 use crate::measure::{Run, run};
 use crate::options::Options;
@@ -58,10 +58,15 @@ pub fn far_large(options: &Options, clients: &[Client]) -> Result<Table> {
     // curl waits for an answer after each 32 KiB or so: at 20 ms that takes minutes and shows nothing.
     let clients = without(clients, &[Client::Curl, Client::Lftp]);
     let lines = rounds(options, &bed, &clients, false)?;
-    let title =
-        format!("{} MiB in one file, {} ms to the server and back", options.far_mib, options.round_trip_ms);
+    let round_trip = measured_round_trip(options)?;
+    let title = format!(
+        "{} MiB in one file, {} ms to the server and back (measured: {:.1})",
+        options.far_mib,
+        options.round_trip_ms,
+        round_trip.as_secs_f64() * 1e3
+    );
     let mut table = Table::new(title, Unit::Bytes(options.far_mib * MIB));
-    let limit = WINDOW_MB / (options.round_trip_ms as f64 / 1000.0);
+    let limit = WINDOW_MB / round_trip.as_secs_f64();
     if let Some(ours) = lines.iter().find(|line| line.client == Client::Outport) {
         let speed = options.far_mib as f64 * MIB as f64 / 1e6 / ours.median(|r| r.wall_s);
         let what = format!("our part of window / round trip ({limit:.0} MB/s)");

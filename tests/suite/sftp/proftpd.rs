@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use outport_core::code;
+use outport_core::upload::{UploadPlan, UploadSpec};
 use outport_send::sftp::SftpConnector;
 use outport_send::{Connector, Outcome, Stage};
 use outport_tests::need;
@@ -53,6 +54,21 @@ async fn without_posix_rename_the_old_file_goes_first() {
     let remote = connect(&server.target()).await;
     delivered(send(&*remote, &upload("a", 1), &new).await);
     watch.finish().unwrap();
+}
+
+/// Of the servers here only this one computes sums of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_own_sum_is_compared_with_what_was_sent() {
+    let server = need!(ProFtpd::start(&Config::default()));
+    let spec: UploadSpec = serde_json::from_str(r#"{"verify":"checksum"}"#).unwrap();
+    let remote = connect(&server.target()).await;
+    for (name, size) in [("empty", 0), ("small", 1), ("large", 3_000_000)] {
+        let mut upload = upload(name, 1);
+        upload.plan = UploadPlan::try_from(&spec).unwrap();
+        delivered(send(&*remote, &upload, &content(size, 5)).await);
+    }
+    // Whether the question was asked of the server is not to be seen in a folder.
+    assert_eq!(server.log().matches("check-file").count(), 3, "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
