@@ -53,3 +53,19 @@ fn a_variable_with_a_mistake_is_named() {
     let own = site.outport(&["config", "check"]).env("OUTPORT_ACME_PASSWORD", "x").run().unwrap();
     assert_eq!((own.code, own.stderr.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_data_folder_that_is_not_there_is_no_empty_one() {
+    let site = Site::without_definitions();
+    for command in [
+        &["delivery", "list"][..],
+        &["problems"],
+        &["why", "claims.json"],
+        &["endpoint", "pause", "acme/sftp", "--reason", "maintenance"],
+        &["replay", "plan", "--redeliver", "--subscriber", "acme"],
+    ] {
+        let answer = site.run(&[command, &["--data", "mistyped"]].concat());
+        refused(&answer, 1, "database.missing", "--data");
+        assert!(!site.folder().join("mistyped").exists(), "{command:?}");
+    }
+}

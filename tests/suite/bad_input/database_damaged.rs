@@ -99,7 +99,8 @@ fn a_data_folder_that_cannot_be_written() {
     fs::write(site.folder().join("file"), "").unwrap();
     // /proc takes new folders from nobody, not even from root.
     for data in ["file/data", "/proc/outport-data"] {
-        for command in COMMANDS {
+        // The others look for a database and say that there is none.
+        for command in [&["up"][..], &["migrate"], &["apply", "partners.toml"]] {
             let answer = site.outport(command).env("OUTPORT_DATA", data).run().unwrap();
             refused(&answer, 1, "local.io_failed", "owner and permissions");
             assert!(answer.stderr.contains(data), "{}", answer.stderr);

@@ -240,6 +240,9 @@ codes! {
     DATABASE_FULL = "database.full", Engine, Later,
         "the disk that holds the database is full",
         "free space on that disk; nothing was lost, the work continues by itself";
+    DATABASE_MISSING = "database.missing", Config, Never,
+        "there is no database where one is looked for",
+        "check --data, OUTPORT_DATA and the folder you are in; `outport up` and `outport apply` make a new one";
     DATABASE_SCHEMA = "database.schema", Config, Never,
         "the database's schema is not the one this binary needs",
         "run `outport migrate`";

@@ -9,8 +9,8 @@ use outport_store::list::history::accepted_keys;
 use outport_store::{Store, definitions as stored};
 
 use super::acts::actor;
+use super::database::ready_store;
 use super::lane::OLD_ALGORITHMS;
-use super::up::ready_store;
 use crate::config::Config;
 use crate::definitions;
 use crate::output;

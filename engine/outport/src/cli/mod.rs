@@ -3,6 +3,7 @@
 mod acts;
 mod apply;
 mod config_check;
+mod database;
 mod endpoint_check;
 mod known_hosts;
 mod lane;

@@ -5,7 +5,7 @@ use outport_core::Fault;
 use outport_store::list::problems::{self, Problem, Waits};
 use serde::Serialize;
 
-use super::up::ready_store;
+use super::database::existing_store;
 use super::{Shape, lane};
 use crate::config::Config;
 use crate::output::{self, Format, time};
@@ -26,7 +26,7 @@ struct Line {
 }
 
 pub async fn run(config: &Config, args: ProblemsArgs) -> Result<(), Fault> {
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let problems = problems::list(&store).await.map_err(|e| e.fault())?;
     let lines: Vec<Line> = problems
         .into_iter()

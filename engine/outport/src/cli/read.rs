@@ -6,9 +6,9 @@ use outport_core::{DeliveryId, Fault, FileId, TransformId, code};
 use outport_store::list::deliveries::{DeliveryDetail, DeliveryView};
 use outport_store::list::{self, Page};
 
+use super::database::existing_store;
 use super::endpoint_check;
 use super::lane;
-use super::up::ready_store;
 use super::{DeliveryRead, FileCommand, NamedCommand, TransformCommand};
 use crate::config::Config;
 use crate::output::{self, Format, or_dash, time};
@@ -40,7 +40,7 @@ pub async fn files(config: &Config, command: FileCommand) -> Result<(), Fault> {
         FileCommand::List { state, bucket, key, group, page } => {
             let filter =
                 list::files::Filter { state: maybe(state.as_ref())?, bucket, key, file_group: group };
-            let store = ready_store(config).await?;
+            let store = existing_store(config).await?;
             let files = list::files::list(&store, &filter, Page { limit: page.limit })
                 .await
                 .map_err(|e| e.fault())?;
@@ -62,7 +62,7 @@ pub async fn files(config: &Config, command: FileCommand) -> Result<(), Fault> {
         }
         FileCommand::Show { id, shape } => {
             let file: FileId = parsed(&id)?;
-            let store = ready_store(config).await?;
+            let store = existing_store(config).await?;
             let detail = found(list::files::show(&store, file).await.map_err(|e| e.fault())?, "file", &id)?;
             if shape.format() == Format::Json {
                 return output::json(&detail);
@@ -116,7 +116,7 @@ pub async fn deliveries(config: &Config, command: DeliveryRead) -> Result<(), Fa
                 subscription,
                 file: None,
             };
-            let store = ready_store(config).await?;
+            let store = existing_store(config).await?;
             let deliveries = list::deliveries::list(&store, &filter, Page { limit: page.limit })
                 .await
                 .map_err(|e| e.fault())?;
@@ -127,7 +127,7 @@ pub async fn deliveries(config: &Config, command: DeliveryRead) -> Result<(), Fa
         }
         DeliveryRead::Show { id, shape } => {
             let delivery: DeliveryId = parsed(&id)?;
-            let store = ready_store(config).await?;
+            let store = existing_store(config).await?;
             let detail = found(
                 list::deliveries::show(&store, delivery).await.map_err(|e| e.fault())?,
                 "delivery",
@@ -197,7 +197,7 @@ pub async fn transforms(config: &Config, command: TransformCommand) -> Result<()
     match command {
         TransformCommand::List { state, page } => {
             let filter = list::transforms::Filter { state: maybe(state.as_ref())?, file: None };
-            let store = ready_store(config).await?;
+            let store = existing_store(config).await?;
             let transforms = list::transforms::list(&store, &filter, Page { limit: page.limit })
                 .await
                 .map_err(|e| e.fault())?;
@@ -223,7 +223,7 @@ pub async fn transforms(config: &Config, command: TransformCommand) -> Result<()
         }
         TransformCommand::Show { id, shape } => {
             let transform: TransformId = parsed(&id)?;
-            let store = ready_store(config).await?;
+            let store = existing_store(config).await?;
             let t = found(
                 list::transforms::show(&store, transform).await.map_err(|e| e.fault())?,
                 "transform",
@@ -250,7 +250,7 @@ pub async fn transforms(config: &Config, command: TransformCommand) -> Result<()
 }
 
 pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fault> {
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     match command {
         NamedCommand::List { shape } => {
             let endpoints = list::endpoints::list(&store).await.map_err(|e| e.fault())?;
@@ -307,7 +307,7 @@ pub async fn endpoints(config: &Config, command: NamedCommand) -> Result<(), Fau
 }
 
 pub async fn subscriptions(config: &Config, command: NamedCommand) -> Result<(), Fault> {
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     match command {
         NamedCommand::List { shape } => {
             let subscriptions = list::subscriptions::list(&store).await.map_err(|e| e.fault())?;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use outport_core::{Fault, code};
 use outport_objects::FolderStore;
-use outport_store::{Dialect, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
@@ -134,14 +133,4 @@ pub async fn migrate(config: &Config) -> Result<(), Fault> {
     let steps = store.migrate().await.map_err(|e| e.fault())?;
     crate::output::note(&format!("{}: {steps} step(s) applied", store.name()));
     Ok(())
-}
-
-/// The database, with its schema. An embedded one is made on first use.
-pub async fn ready_store(config: &Config) -> Result<Store, Fault> {
-    let store = open_store(&config.database()).await?;
-    if store.dialect() == Dialect::Sqlite {
-        store.migrate().await.map_err(|e| e.fault())?;
-    }
-    store.require_schema().await.map_err(|e| e.fault())?;
-    Ok(store)
 }

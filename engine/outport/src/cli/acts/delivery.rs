@@ -10,9 +10,9 @@ use outport_store::acts::delivery::{self, Cancelled};
 use outport_store::{Store, list};
 
 use super::{Signed, Why, each};
+use crate::cli::database::existing_store;
 use crate::cli::lane;
 use crate::cli::read::parsed;
-use crate::cli::up::ready_store;
 use crate::config::Config;
 use crate::output;
 
@@ -65,7 +65,7 @@ pub async fn run(config: &Config, act: DeliveryAct) -> Result<ExitCode, Fault> {
     let mut ids = ids.iter().map(|id| parsed(id)).collect::<Result<Vec<DeliveryId>, Fault>>()?;
     let mut seen = BTreeSet::new();
     ids.retain(|id| seen.insert(*id));
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let code = each(&ids, async |id| one(&store, verb, *id, &signed).await).await?;
     if matches!(verb, Verb::Release | Verb::Retry) {
         note_closed_lanes(&store, &ids).await?;

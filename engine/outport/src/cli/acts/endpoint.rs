@@ -11,9 +11,9 @@ use outport_store::acts::endpoint::{self, Accepted};
 use outport_store::list::{self, endpoints::EndpointView};
 
 use super::{Why, actor, could_not, name_or_id};
+use crate::cli::database::existing_store;
 use crate::cli::lane;
 use crate::cli::read::found;
-use crate::cli::up::ready_store;
 use crate::config::Config;
 use crate::output;
 
@@ -95,7 +95,7 @@ pub async fn run(config: &Config, act: EndpointAct) -> Result<ExitCode, Fault> {
 
 async fn open(config: &Config, name: &str) -> Result<(Store, EndpointView), Fault> {
     name_or_id::<EndpointId>(name)?;
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let endpoint =
         found(list::endpoints::show(&store, name).await.map_err(|e| e.fault())?, "endpoint", name)?;
     Ok((store, endpoint))

@@ -8,8 +8,8 @@ use outport_store::acts::subscription;
 use outport_store::list;
 
 use super::{Why, could_not, name_or_id};
+use crate::cli::database::existing_store;
 use crate::cli::read::found;
-use crate::cli::up::ready_store;
 use crate::config::Config;
 use crate::output;
 
@@ -39,7 +39,7 @@ pub async fn run(config: &Config, act: SubscriptionAct) -> Result<ExitCode, Faul
     };
     let signed = why.signed()?;
     name_or_id::<SubscriptionId>(&name)?;
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let s =
         found(list::subscriptions::show(&store, &name).await.map_err(|e| e.fault())?, "subscription", &name)?;
     let verb = if enabled { "enable" } else { "disable" };

@@ -16,8 +16,8 @@ use serde::Serialize;
 pub use self::tell::profile_line;
 use super::Shape;
 use super::acts::{actor, name_or_id};
+use super::database::existing_store;
 use super::read::found;
-use super::up::ready_store;
 use crate::config::Config;
 use crate::output::{self, Format};
 use crate::roles;
@@ -56,7 +56,7 @@ struct Report {
 pub async fn run(config: &Config, args: CheckArgs) -> Result<ExitCode, Fault> {
     name_or_id::<EndpointId>(&args.name)?;
     let folder = args.folder.as_deref().map(folder).transpose()?;
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let shown = list::endpoints::show(&store, &args.name).await.map_err(|e| e.fault())?;
     let id = found(shown, "endpoint", &args.name)?.id;
     let endpoint = profile::endpoint(&store, id).await.map_err(|e| e.fault())?;

@@ -16,8 +16,8 @@ use outport_store::{Store, StoreError};
 use self::arguments::{Asked, Order, Parsed};
 pub use self::arguments::{ReplayCommand, parse};
 use super::acts::actor;
+use super::database::existing_store;
 use super::read::found;
-use super::up::ready_store;
 use crate::config::Config;
 use crate::output::{self, Format};
 use crate::roles::output_ext;
@@ -28,7 +28,7 @@ fn fault(error: StoreError) -> Fault {
 
 /// Carries a checked command out.
 pub async fn run(config: &Config, parsed: Parsed) -> Result<(), Fault> {
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     match parsed {
         Parsed::Plan { asked, format } => {
             let question = question(&store, &asked).await?;

@@ -12,8 +12,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::Shape;
+use super::database::existing_store;
 use super::read::{found, parsed};
-use super::up::ready_store;
 use crate::config::Config;
 use crate::nearest::nearest;
 use crate::output::{self, Format};
@@ -49,7 +49,7 @@ pub struct SimulateArgs {
 
 pub async fn run(config: &Config, args: SimulateArgs) -> Result<(), Fault> {
     let asked = Asked::of(&args)?;
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let endpoint = list::endpoints::show(&store, &args.name).await.map_err(|e| e.fault())?;
     let endpoint = found(endpoint, "endpoint", &args.name)?;
     let settings: EndpointSettings = serde_json::from_value(endpoint.settings)

@@ -11,8 +11,8 @@ use outport_store::list::why::{self, Story};
 use serde::Serialize;
 
 use super::Shape;
+use super::database::existing_store;
 use super::read::{found, parsed};
-use super::up::ready_store;
 use crate::config::Config;
 use crate::output::{self, Format};
 
@@ -37,7 +37,7 @@ struct Told<'a> {
 
 pub async fn run(config: &Config, args: WhyArgs) -> Result<(), Fault> {
     let object = Object::parse(&args.object)?;
-    let store = ready_store(config).await?;
+    let store = existing_store(config).await?;
     let file = object.find(&store).await?;
     let story = why::story(&store, file).await.map_err(|e| e.fault())?;
     let mut story = found(story, "file", &args.object)?;
