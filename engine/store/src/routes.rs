@@ -28,32 +28,33 @@ pub(crate) struct SubscriptionRow {
     pub fifo: bool,
 }
 
-/// The active rules of a bucket, for an object that was last changed at `changed_at`: a rule takes nothing that is older
-/// than the rule (`None` = the object is arriving now).
-pub(crate) async fn rules(
-    tx: &Tx,
-    bucket: &str,
-    changed_at: Option<Millis>,
-) -> Result<Vec<Rule>, StoreError> {
+/// The active rules of a bucket, however old the object is.
+pub(crate) async fn rules(tx: &Tx, bucket: &str) -> Result<Vec<Rule>, StoreError> {
+    Ok(dated_rules(tx, bucket).await?.into_iter().map(|(_, rule)| rule).collect())
+}
+
+/// The active rules of a bucket, each with its start: one that is found takes nothing that was last changed before that.
+pub(crate) async fn dated_rules(tx: &Tx, bucket: &str) -> Result<Vec<(Millis, Rule)>, StoreError> {
     let doing = tx.doing();
     let rows = tx
         .rows(
-            "SELECT r.id, r.file_group_id, r.key_pattern, g.name FROM file_group_rule r \
+            "SELECT r.id, r.file_group_id, r.key_pattern, r.starts_at, g.name FROM file_group_rule r \
              JOIN file_group g ON g.id = r.file_group_id \
-             WHERE r.bucket = $1 AND r.retired_at IS NULL AND g.enabled AND r.starts_at <= $2 ORDER BY r.id",
-            args![bucket, changed_at.unwrap_or(Millis::MAX)],
+             WHERE r.bucket = $1 AND r.retired_at IS NULL AND g.enabled ORDER BY r.id",
+            args![bucket],
         )
         .await?;
     rows.iter()
         .map(|row| {
             let pattern: String = get(row, "key_pattern", doing)?;
-            Ok(Rule {
+            let rule = Rule {
                 id: id(row, "id", doing)?,
                 file_group_id: id(row, "file_group_id", doing)?,
                 file_group: get(row, "name", doing)?,
                 bucket: bucket.to_owned(),
                 pattern: pattern.parse()?,
-            })
+            };
+            Ok((get(row, "starts_at", doing)?, rule))
         })
         .collect()
 }

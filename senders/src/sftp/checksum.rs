@@ -1,5 +1,5 @@
-//! The server's own sum of a file: `check-file` (draft-ietf-secsh-filexfer-extensions-00, section 3). Offered by ProFTPD and
-//! by some commercial servers; OpenSSH has none.
+//! The server's own sum of a file: `check-file` (draft-ietf-secsh-filexfer-extensions-00, section 3). Some
+//! commercial servers offer it; OpenSSH has none, and ProFTPD 1.3.8 announces it to nobody who speaks version 3.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use outport_core::{Fault, code};

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use outport_core::code;
-use outport_core::upload::{UploadPlan, UploadSpec};
+use outport_core::upload::{UploadPlan, UploadSpec, Verify};
 use outport_send::sftp::SftpConnector;
 use outport_send::{Connector, Outcome, Stage};
 use outport_tests::need;
@@ -56,19 +56,18 @@ async fn without_posix_rename_the_old_file_goes_first() {
     watch.finish().unwrap();
 }
 
-/// Of the servers here only this one computes sums of its own.
+/// It announces `check-file` to nobody who speaks version 3.
 #[tokio::test(flavor = "multi_thread")]
-async fn its_own_sum_is_compared_with_what_was_sent() {
+async fn a_sum_that_it_does_not_offer_is_missed_before_anything_is_sent() {
     let server = need!(ProFtpd::start(&Config::default()));
-    let spec: UploadSpec = serde_json::from_str(r#"{"verify":"checksum"}"#).unwrap();
     let remote = connect(&server.target()).await;
-    for (name, size) in [("empty", 0), ("small", 1), ("large", 3_000_000)] {
-        let mut upload = upload(name, 1);
-        upload.plan = UploadPlan::try_from(&spec).unwrap();
-        delivered(send(&*remote, &upload, &content(size, 5)).await);
-    }
-    // Whether the question was asked of the server is not to be seen in a folder.
-    assert_eq!(server.log().matches("check-file").count(), 3, "{}", server.log());
+    let mut upload = upload("a", 1);
+    upload.plan =
+        UploadPlan::try_from(&UploadSpec { verify: Verify::Checksum, ..UploadSpec::default() }).unwrap();
+    let outcome = send(&*remote, &upload, b"content").await;
+    let Outcome::Failed { fault, bytes_sent: 0, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(fault.code, &code::REMOTE_UNSUPPORTED, "{fault}");
+    assert_eq!(names(server.folder()), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,20 +10,21 @@ use outport_core::timing::millis;
 use outport_core::{Class, Fault, Millis, code};
 use outport_objects::intake::{Arrived, Intake, Settings};
 use outport_store::routes;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use self::recording::{Prepared, Taken, prepare, record};
 use super::after_failure;
 use crate::engine::Engine;
 
-/// Files copied side by side: each waits for the disk twice, and disks serve several waits at once.
-const SIDE_BY_SIDE: usize = 8;
+/// Files copied side by side: each waits for the disk twice, and disks serve several waits at once. As many are recorded
+/// together, for little more than the price of one.
+const AT_A_TIME: usize = 16;
 
 /// Since when the rules of each bucket hold; asked by every sweep, refreshed by the dispatcher.
 type Since = Arc<Mutex<BTreeMap<String, Millis>>>;
 
-/// Files are copied side by side and recorded one after the other, in the order in which they arrived: that is the order
-/// of a subscription whose files go one after the other.
+/// Files are copied side by side and recorded in the order in which they arrived: that is the order of a subscription
+/// whose files go one after the other.
 pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
     let since = Since::default();
     refresh(&engine, &since).await?;
@@ -33,17 +34,14 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
     let mut failures = 0;
     loop {
         tokio::select! {
-            arrived = intake.next(), if copies.0.len() < SIDE_BY_SIDE => {
+            arrived = intake.next(), if copies.0.len() < AT_A_TIME => {
                 let arrived = arrived.ok_or_else(|| bug("the intake of folders"))?;
                 copies.start(&engine, arrived);
             }
-            Some(copied) = copies.next() => {
-                let (arrived, prepared) = copied.map_err(|_| bug("the copy of an arrived file"))?;
-                let taken = match prepared {
-                    Ok(prepared) => record(&engine, &arrived, prepared).await,
-                    Err(fault) => Err(fault),
-                };
-                failures = settle(&engine, arrived, taken, failures).await;
+            Some(oldest) = copies.oldest() => {
+                let copied = copies.and_finished(oldest?).await?;
+                let recorded = record(&engine, copied).await;
+                failures = settle(&engine, recorded, failures).await;
             }
             Ok(()) = sweeps.changed() => {
                 // Rules may have been applied by another process since.
@@ -77,10 +75,20 @@ impl Copies {
     }
 
     /// The oldest, when it has ended; `None` when there is none. Nothing is lost when this is dropped.
-    async fn next(&mut self) -> Option<Result<Copied, JoinError>> {
+    async fn oldest(&mut self) -> Option<Result<Copied, Fault>> {
         let ended = self.0.front_mut()?.await;
         self.0.pop_front();
-        Some(ended)
+        Some(ended.map_err(|_| bug("the copy of an arrived file")))
+    }
+
+    /// The oldest, and those behind it that have ended, too.
+    async fn and_finished(&mut self, oldest: Copied) -> Result<Vec<Copied>, Fault> {
+        let mut copied = vec![oldest];
+        while self.0.front().is_some_and(JoinHandle::is_finished) {
+            let Some(next) = self.oldest().await else { break };
+            copied.push(next?);
+        }
+        Ok(copied)
     }
 }
 
@@ -116,31 +124,29 @@ async fn refresh(engine: &Engine, since: &Since) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Tells the intake what became of a file. `failures` of ours in a row, before and after.
-async fn settle(engine: &Engine, arrived: Arrived, taken: Result<Taken, Fault>, failures: u32) -> u32 {
-    match taken {
-        Ok(Taken::Done) => {
-            arrived.done();
-            0
-        }
-        Ok(Taken::Changed) => {
-            arrived.look_again();
-            failures
-        }
-        Ok(Taken::Gone) => {
-            arrived.done();
-            failures
-        }
-        Err(fault) => {
-            // Not acknowledged: the next sweep reports it again.
-            let bucket = arrived.bucket.as_str();
-            tracing::warn!(code = fault.code.name, bucket, hint = fault.hint(), "{}", engine.told(&fault));
-            // Trouble of one file is no reason to let the others wait; trouble of ours would meet them, too.
-            if fault.class() != Class::Engine {
-                return failures;
+/// Tells the intake what became of the files. `failures` of ours in a row, before and after.
+async fn settle(engine: &Engine, recorded: Vec<(Arrived, Result<Taken, Fault>)>, failures: u32) -> u32 {
+    let (mut are_done, mut have_failed) = (false, false);
+    for (arrived, taken) in recorded {
+        match taken {
+            Ok(Taken::Done) => {
+                are_done = true;
+                arrived.done();
             }
-            engine.pause(after_failure(failures + 1)).await;
-            failures + 1
+            Ok(Taken::Changed) => arrived.look_again(),
+            Ok(Taken::Gone) => arrived.done(),
+            Err(fault) => {
+                // Not acknowledged: the next sweep reports it again.
+                let (bucket, hint) = (arrived.bucket.as_str(), fault.hint());
+                tracing::warn!(code = fault.code.name, bucket, hint, "{}", engine.told(&fault));
+                // Trouble of one file is no reason to let the others wait; trouble of ours would meet them, too.
+                have_failed |= fault.class() == Class::Engine;
+            }
         }
     }
+    if have_failed {
+        engine.pause(after_failure(failures + 1)).await;
+        return failures + 1;
+    }
+    if are_done { 0 } else { failures }
 }

@@ -7,11 +7,11 @@ use outport_core::event::ObjectEvent;
 use outport_core::route::Planned;
 use outport_core::state::FileState;
 use outport_core::timing::millis;
-use outport_core::{DeliveryId, Fault, FileGroupId, FileId, FileVersion, Millis, SpecId};
+use outport_core::{DeliveryId, Fault, FileId, FileVersion, Millis, SpecId};
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::{Arrival, Dispatched, Routing, Snapshot, first_due, first_state};
+use super::{NewFile, Route, Snapshot, first_due, first_state};
 use crate::error::StoreError;
 use crate::finish_send::as_i64;
 use crate::history::{self, Entry, new_id};
@@ -23,63 +23,72 @@ use crate::sql::{Tx, args, parts, tuples};
 /// Rows of one statement.
 const ROWS: usize = 64;
 
-/// The file row; `None` when the same version is there already.
-pub(super) async fn file(
-    tx: &Tx,
-    arrival: &Arrival,
-    group: Option<FileGroupId>,
-    routing: &Routing,
-) -> Result<Option<FileId>, StoreError> {
-    let file: FileId = new_id();
-    let event = &arrival.event;
-    let problem = match routing {
-        Routing::Rejected(fault) => Some(fault.report()),
-        _ => None,
-    };
-    let inserted = tx
-        .exec(
+/// The file rows and their originals. `false`: one of these versions is there already.
+pub(super) async fn files(tx: &Tx, files: &[NewFile<'_>], now: Millis) -> Result<bool, StoreError> {
+    for part in parts(files, ROWS) {
+        let sql = format!(
             "INSERT INTO file (id, bucket, key, version, version_id, sequencer, etag, size_bytes, modified_at, \
              event_at, arrived_at, file_group_id, state, problem) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, {now}, $11, $12, $13) \
-             ON CONFLICT (bucket, key, version) DO NOTHING",
-            args![
-                file.uuid(),
-                event.bucket.clone(),
-                event.key.as_str(),
-                arrival.version.as_str(),
-                event.version_id.clone(),
-                event.sequencer.clone(),
-                arrival.signature.clone().or_else(|| event.etag.clone()),
-                as_i64(arrival.original.size_bytes),
-                arrival.modified_at,
-                event.event_at,
-                group.map(|g| g.uuid()),
-                routing.state().as_str(),
-                problem
-            ],
-        )
-        .await?;
-    if inserted == 0 {
-        return Ok(None);
+             VALUES {} ON CONFLICT (bucket, key, version) DO NOTHING",
+            tuples(1, 14, part.len())
+        );
+        let inserted = tx.exec(&sql, part.iter().flat_map(|file| file.row(now)).collect()).await?;
+        if inserted != part.len() as u64 {
+            return Ok(false);
+        }
+        let sql = format!(
+            "INSERT INTO artifact (id, file_id, role, bucket, key, version_id, etag, size_bytes, sha256, created_at) \
+             VALUES {}",
+            tuples(1, 10, part.len())
+        );
+        tx.exec(&sql, part.iter().flat_map(|file| file.original(now)).collect()).await?;
     }
-    let original = &arrival.original;
-    tx.exec(
-        "INSERT INTO artifact (id, file_id, role, bucket, key, version_id, etag, size_bytes, sha256, created_at) \
-         VALUES ($1, $2, 'original', $3, $4, $5, $6, $7, $8, {now})",
+    Ok(true)
+}
+
+impl NewFile<'_> {
+    /// The values of [`files`].
+    fn row(&self, now: Millis) -> Vec<Value> {
+        let (arrival, event) = (self.arrival, &self.arrival.event);
+        let problem = match &self.routing.end {
+            Route::Rejected(fault) => Some(fault.report()),
+            Route::Unrouted | Route::Routed(_) => None,
+        };
+        args![
+            self.id.uuid(),
+            event.bucket.clone(),
+            event.key.as_str(),
+            arrival.version.as_str(),
+            event.version_id.clone(),
+            event.sequencer.clone(),
+            arrival.signature.clone().or_else(|| event.etag.clone()),
+            as_i64(arrival.original.size_bytes),
+            arrival.modified_at,
+            event.event_at,
+            now,
+            self.routing.group.map(|group| group.uuid()),
+            self.routing.state().as_str(),
+            problem
+        ]
+    }
+
+    /// The values of its original.
+    fn original(&self, now: Millis) -> Vec<Value> {
+        let original = &self.arrival.original;
         args![
             // The original's id is the file's: one row a file, and nothing to look up.
-            file.uuid(),
-            file.uuid(),
+            self.id.uuid(),
+            self.id.uuid(),
+            "original",
             original.bucket.clone(),
             original.key.clone(),
             original.version_id.clone(),
             original.etag.clone(),
             as_i64(original.size_bytes),
-            original.sha256.clone()
-        ],
-    )
-    .await?;
-    Ok(Some(file))
+            original.sha256.clone(),
+            now
+        ]
+    }
 }
 
 /// The row of an object that cannot be a file: no artifact, only the reason.
@@ -112,49 +121,50 @@ pub(super) async fn rejected(
 }
 
 /// Every sighting of a file is kept, duplicates too: "was the event seen twice?" has an answer.
-pub(super) async fn sighting<K>(tx: &Tx, file: FileId, event: &ObjectEvent<K>) -> Result<(), StoreError> {
-    tx.exec(
-        "INSERT INTO file_event (id, file_id, source, message_id, sequencer, at) VALUES ($1, $2, $3, $4, $5, {now})",
-        args![
-            Uuid::now_v7(),
-            file.uuid(),
-            event.source.as_str(),
-            event.message_id.clone(),
-            event.sequencer.clone()
-        ],
-    )
-    .await
-    .map(|_| ())
+pub(super) async fn sightings<K>(
+    tx: &Tx,
+    sightings: &[(FileId, &ObjectEvent<K>)],
+    now: Millis,
+) -> Result<(), StoreError> {
+    for part in parts(sightings, ROWS) {
+        let sql = format!(
+            "INSERT INTO file_event (id, file_id, source, message_id, sequencer, at) VALUES {}",
+            tuples(1, 6, part.len())
+        );
+        let row = |(file, event): &(FileId, &ObjectEvent<K>)| {
+            args![
+                Uuid::now_v7(),
+                file.uuid(),
+                event.source.as_str(),
+                event.message_id.clone(),
+                event.sequencer.clone(),
+                now
+            ]
+        };
+        tx.exec(&sql, part.iter().flat_map(row).collect()).await?;
+    }
+    Ok(())
 }
 
 /// Transforms, deliveries, send jobs; then the lanes are woken.
-pub(super) async fn work(
-    tx: &Tx,
-    file: FileId,
-    arrival: &Arrival,
-    plan: &[(SubscriptionRow, Planned)],
-    now: Millis,
-) -> Result<Dispatched, StoreError> {
-    let work = Work::of(plan, now);
-    transforms(tx, file, &work.transforms, now).await?;
-    deliveries(tx, file, &work.deliveries, now).await?;
+pub(super) async fn work(tx: &Tx, files: &[NewFile<'_>], now: Millis) -> Result<(), StoreError> {
+    let mut work = Work::default();
+    for file in files {
+        work.add(file, now);
+    }
+    transforms(tx, &work.transforms, now).await?;
+    deliveries(tx, &work.deliveries, now).await?;
     let failed: Vec<Entry<'_>> = work.deliveries.iter().filter_map(New::failed).collect();
     notices::announce(tx, &failed).await?;
-    let detail = serde_json::json!({
-        "key": arrival.event.key.as_str(), "deliveries": plan.len(), "transforms": work.transforms.len(),
-    });
-    let entry =
-        Entry { actor: "engine", subject_kind: "file", subject_id: file.uuid(), event: "routed", detail };
-    history::add(tx, entry).await?;
-    work.ready.write(tx).await?;
-    Ok(Dispatched::Routed { file, deliveries: plan.len(), transforms: work.transforms.len() })
+    history::add_all(tx, &work.routed).await?;
+    work.ready.write(tx).await
 }
 
-/// What follows from a plan.
+/// What follows from the plans.
 #[derive(Default)]
 struct Work<'a> {
-    /// Five subscribers of one spec cost one transform.
-    transforms: BTreeMap<SpecId, Uuid>,
+    routed: Vec<Entry<'static>>,
+    transforms: Vec<(Uuid, FileId, SpecId)>,
     deliveries: Vec<New<'a>>,
     ready: Ready,
 }
@@ -162,34 +172,47 @@ struct Work<'a> {
 /// A delivery to write.
 struct New<'a> {
     id: DeliveryId,
+    file: FileId,
     subscription: &'a SubscriptionRow,
     planned: &'a Planned,
     transform: Option<Uuid>,
 }
 
 impl<'a> Work<'a> {
-    fn of(plan: &'a [(SubscriptionRow, Planned)], now: Millis) -> Self {
-        let mut work = Self::default();
+    fn add(&mut self, file: &'a NewFile<'_>, now: Millis) {
+        let plan = file.routing.plan();
+        let specs: BTreeMap<SpecId, Uuid> =
+            file.routing.specs().into_iter().map(|spec| (spec, Uuid::now_v7())).collect();
+        self.transforms.extend(specs.iter().map(|(spec, transform)| (*transform, file.id, *spec)));
+        if file.routing.state() == FileState::Routed {
+            let key = file.arrival.event.key.as_str();
+            let detail =
+                serde_json::json!({ "key": key, "deliveries": plan.len(), "transforms": specs.len() });
+            let subject_id = file.id.uuid();
+            self.routed.push(Entry {
+                actor: "engine",
+                subject_kind: "file",
+                subject_id,
+                event: "routed",
+                detail,
+            });
+        }
         for (subscription, planned) in plan {
-            let id = new_id();
-            let mut new = New { id, subscription, planned, transform: None };
+            let mut new = New { id: new_id(), file: file.id, subscription, planned, transform: None };
             match (planned, &subscription.spec) {
                 (Planned::Refused { .. }, _) => {}
-                (Planned::Delivery(_), Some((spec, _))) => {
-                    new.transform = Some(*work.transforms.entry(*spec).or_insert_with(Uuid::now_v7));
-                }
+                (Planned::Delivery(_), Some((spec, _))) => new.transform = specs.get(spec).copied(),
                 (Planned::Delivery(_), None) if subscription.fifo => {
-                    work.ready.add_in_order(subscription.id);
+                    self.ready.add_in_order(subscription.id);
                 }
                 (Planned::Delivery(planned), None) => {
                     let (endpoint, due) = (subscription.endpoint_id, first_due(now, subscription.priority));
                     let remote_name = planned.remote_name.as_str().to_owned();
-                    work.ready.add(NewJob { delivery: id, endpoint, remote_name, due });
+                    self.ready.add(NewJob { delivery: new.id, endpoint, remote_name, due });
                 }
             }
-            work.deliveries.push(new);
+            self.deliveries.push(new);
         }
-        work
     }
 }
 
@@ -210,7 +233,7 @@ impl New<'_> {
     }
 
     /// The values of [`deliveries`].
-    fn row(&self, file: FileId, now: Millis, doing: &'static str) -> Result<Vec<Value>, StoreError> {
+    fn row(&self, now: Millis, doing: &'static str) -> Result<Vec<Value>, StoreError> {
         let (subscription, fault) = (self.subscription, self.fault());
         let (state, name) = match self.planned {
             Planned::Delivery(d) => (first_state(d.spec.is_some()), d.remote_name.as_str()),
@@ -218,10 +241,10 @@ impl New<'_> {
             Planned::Refused { .. } => (DeliveryState::Failed, subscription.remote_name.as_str()),
         };
         // Without a transform the artifact is the original, whose id is the file's.
-        let artifact = (state == DeliveryState::Queued).then(|| file.uuid());
+        let artifact = (state == DeliveryState::Queued).then(|| self.file.uuid());
         Ok(args![
             self.id.uuid(),
-            file.uuid(),
+            self.file.uuid(),
             subscription.id.uuid(),
             subscription.subscriber_id.uuid(),
             subscription.endpoint_id.uuid(),
@@ -241,29 +264,25 @@ impl New<'_> {
     }
 }
 
-async fn transforms(
-    tx: &Tx,
-    file: FileId,
-    transforms: &BTreeMap<SpecId, Uuid>,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let transforms: Vec<_> = transforms.iter().collect();
-    for part in parts(&transforms, ROWS) {
+async fn transforms(tx: &Tx, transforms: &[(Uuid, FileId, SpecId)], now: Millis) -> Result<(), StoreError> {
+    for part in parts(transforms, ROWS) {
         let sql = format!(
             "INSERT INTO transform (id, file_id, spec_id, state, due_at, created_at) VALUES {}",
             tuples(1, 6, part.len())
         );
-        let row = |(spec, id): &(&SpecId, &Uuid)| args![**id, file.uuid(), spec.uuid(), "pending", now, now];
+        let row = |(id, file, spec): &(Uuid, FileId, SpecId)| {
+            args![*id, file.uuid(), spec.uuid(), "pending", now, now]
+        };
         tx.exec(&sql, part.iter().flat_map(row).collect()).await?;
     }
     Ok(())
 }
 
-async fn deliveries(tx: &Tx, file: FileId, new: &[New<'_>], now: Millis) -> Result<(), StoreError> {
+async fn deliveries(tx: &Tx, new: &[New<'_>], now: Millis) -> Result<(), StoreError> {
     for part in parts(new, ROWS) {
         let mut values = Vec::new();
         for new in part {
-            values.extend(new.row(file, now, tx.doing())?);
+            values.extend(new.row(now, tx.doing())?);
         }
         let sql = format!(
             "INSERT INTO delivery (id, file_id, subscription_id, subscriber_id, endpoint_id, transform_id, artifact_id, \

@@ -1,23 +1,30 @@
-//! The dispatch transaction: one arrival becomes a file, its transforms, its deliveries and their send jobs, or an
-//! entry that says why not. Everything or nothing; the event is acknowledged after the commit.
+//! The dispatch transaction: each arrival becomes a file, its transforms, its deliveries and their send jobs, or an entry
+//! that says why not. Everything or nothing; the event is acknowledged after the commit.
 
 mod insert;
+mod router;
+
+use std::collections::BTreeSet;
 
 use outport_core::delivery::DeliveryState;
-use outport_core::event::{EventSource, ObjectEvent};
-use outport_core::route::{Choice, FileFacts, Planned, Priority, SubscriptionView, choose, plan};
+use outport_core::event::ObjectEvent;
+use outport_core::route::{Planned, Priority};
 use outport_core::settings::RetryPolicy;
+use outport_core::state::FileState;
 use outport_core::timing::millis;
-use outport_core::{Captures, Fault, FileId, FileVersion, Millis};
+use outport_core::{Fault, FileGroupId, FileId, FileVersion, Millis, SpecId};
 use sea_orm::QueryResult;
 use serde::{Deserialize, Serialize};
 
+use self::router::Router;
+pub(crate) use self::router::planned;
 use crate::Store;
 use crate::claim_sends::ArtifactRow;
 use crate::error::StoreError;
-use crate::routes::{self, SubscriptionRow};
+use crate::history::new_id;
+use crate::routes::SubscriptionRow;
 use crate::row::{get, maybe_id};
-use crate::sql::{Tx, args};
+use crate::sql::{Tx, args, padded, tuples};
 
 /// One arrival, ready to be recorded.
 #[derive(Debug, Clone)]
@@ -116,52 +123,75 @@ pub async fn dispatch(
     arrival: &Arrival,
     output_ext: OutputExt,
 ) -> Result<Dispatched, StoreError> {
-    let tx = store.begin("dispatching a file").await?;
-    let event = &arrival.event;
-    let identity = (event.bucket.as_str(), event.key.as_str(), &arrival.version);
-    let (known_file, arrived_at) = look(&tx, identity).await?;
-    if let Some(file) = known_file {
-        return duplicate(tx, file, event).await;
-    }
-    // Only a sweep finds old objects; an event is about an object that is arriving.
-    let old = if event.source == EventSource::Sweep { arrival.modified_at } else { None };
-    let rules = routes::rules(&tx, &event.bucket, old).await?;
-    let choice = choose(&rules, &event.bucket, &event.key);
-    let (group, outcome) = match &choice {
-        Choice::None => (None, Routing::Unrouted),
-        Choice::Ambiguous(..) => match choice.fault(&event.key) {
-            Some(fault) => (None, Routing::Rejected(fault)),
-            None => (None, Routing::Unrouted),
-        },
-        Choice::One { rule, captures } => {
-            let subscriptions = routes::subscriptions(&tx, rule.file_group_id).await?;
-            let routing = if subscriptions.is_empty() {
-                Routing::Unrouted
-            } else {
-                let facts = FileFacts { key: &event.key, arrived_at };
-                let plan = planned(&tx, &facts, captures, subscriptions, output_ext).await?;
-                Routing::Routed { plan, arrived_at }
-            };
-            (Some(rule.file_group_id), routing)
+    for _ in 0..2 {
+        let together = together(store, std::slice::from_ref(arrival), output_ext).await?;
+        if let Some(dispatched) = together.and_then(|all| all.into_iter().next()) {
+            return Ok(dispatched);
         }
-    };
-    let Some(file) = insert::file(&tx, arrival, group, &outcome).await? else {
-        // Another dispatcher recorded the same version between our look and our insert.
+        // Another dispatcher recorded the same version between our look and our insert: the second look sees it.
+    }
+    Err(StoreError::Unreadable { doing: DOING, problem: "a file came and went".into() })
+}
+
+/// Records arrivals in their order. In one transaction, if that can be: sixteen files then cost hardly more statements
+/// than one; at most 64 are given. If not (another dispatcher recorded one of them meanwhile, one cannot be written), each has its own. There
+/// are fewer answers than arrivals when the database is away: what has none was not tried.
+pub async fn dispatch_all(
+    store: &Store,
+    arrivals: &[Arrival],
+    output_ext: OutputExt,
+) -> Vec<Result<Dispatched, StoreError>> {
+    if arrivals.len() > 1 {
+        match together(store, arrivals, output_ext).await {
+            Ok(Some(all)) => return all.into_iter().map(Ok).collect(),
+            Err(error) if error.is_outage() => return vec![Err(error)],
+            Ok(None) | Err(_) => {}
+        }
+    }
+    let mut each = Vec::with_capacity(arrivals.len());
+    for arrival in arrivals {
+        let one = dispatch(store, arrival, output_ext).await;
+        let is_away = one.as_ref().is_err_and(StoreError::is_outage);
+        each.push(one);
+        if is_away {
+            break;
+        }
+    }
+    each
+}
+
+/// All or none. `None`: one of them was recorded by somebody else in this very moment, or is there twice.
+async fn together(
+    store: &Store,
+    arrivals: &[Arrival],
+    output_ext: OutputExt,
+) -> Result<Option<Vec<Dispatched>>, StoreError> {
+    let tx = store.begin(DOING).await?;
+    let identities: Vec<Identity<'_>> = arrivals.iter().map(Arrival::identity).collect();
+    let (now, known) = look(&tx, &identities).await?;
+    let mut router = Router::new(output_ext);
+    let mut new = Vec::new();
+    let mut sightings = Vec::new();
+    let mut dispatched = Vec::new();
+    for (arrival, known) in arrivals.iter().zip(known) {
+        let file = known.unwrap_or_else(new_id);
+        sightings.push((file, &arrival.event));
+        if known.is_some() {
+            dispatched.push(Dispatched::Duplicate { file });
+            continue;
+        }
+        let routing = router.route(&tx, arrival, now).await?;
+        dispatched.push(routing.outcome(file));
+        new.push(NewFile { id: file, arrival, routing });
+    }
+    if !insert::files(&tx, &new, now).await? {
         tx.rollback().await?;
-        let tx = store.begin("dispatching a file").await?;
-        return match look(&tx, identity).await?.0 {
-            Some(file) => duplicate(tx, file, event).await,
-            None => Err(StoreError::Unreadable { doing: tx.doing(), problem: "a file came and went".into() }),
-        };
-    };
-    insert::sighting(&tx, file, event).await?;
-    let dispatched = match outcome {
-        Routing::Unrouted => Dispatched::Unrouted { file },
-        Routing::Rejected(fault) => Dispatched::Rejected { file, fault },
-        Routing::Routed { plan, arrived_at } => insert::work(&tx, file, arrival, &plan, arrived_at).await?,
-    };
+        return Ok(None);
+    }
+    insert::sightings(&tx, &sightings, now).await?;
+    insert::work(&tx, &new, now).await?;
     tx.commit().await?;
-    Ok(dispatched)
+    Ok(Some(dispatched))
 }
 
 /// Records an arrival whose key cannot be a file.
@@ -172,100 +202,107 @@ pub async fn reject(
     fault: &Fault,
 ) -> Result<Dispatched, StoreError> {
     let tx = store.begin("recording a rejected object").await?;
-    if let Some(file) = look(&tx, (&event.bucket, &event.key, version)).await?.0 {
-        return duplicate(tx, file, event).await;
-    }
-    let file = insert::rejected(&tx, event, version, fault).await?;
-    insert::sighting(&tx, file, event).await?;
+    let (now, known) = look(&tx, &[(&event.bucket, &event.key, version)]).await?;
+    let (file, dispatched) = match known.into_iter().flatten().next() {
+        Some(file) => (file, Dispatched::Duplicate { file }),
+        None => {
+            let file = insert::rejected(&tx, event, version, fault).await?;
+            (file, Dispatched::Rejected { file, fault: fault.clone() })
+        }
+    };
+    insert::sightings(&tx, &[(file, event)], now).await?;
     tx.commit().await?;
-    Ok(Dispatched::Rejected { file, fault: fault.clone() })
+    Ok(dispatched)
+}
+
+const DOING: &str = "dispatching files";
+
+/// Bucket, key and version: what makes an object version this one.
+type Identity<'a> = (&'a str, &'a str, &'a FileVersion);
+
+impl Arrival {
+    fn identity(&self) -> Identity<'_> {
+        (&self.event.bucket, self.event.key.as_str(), &self.version)
+    }
+}
+
+/// A file that is not in the ledger yet.
+struct NewFile<'a> {
+    id: FileId,
+    arrival: &'a Arrival,
+    routing: Routing,
 }
 
 /// How a new file is routed.
-enum Routing {
+struct Routing {
+    group: Option<FileGroupId>,
+    end: Route,
+}
+
+enum Route {
     Unrouted,
     Rejected(Fault),
-    Routed { plan: Vec<(SubscriptionRow, Planned)>, arrived_at: Millis },
+    Routed(Vec<(SubscriptionRow, Planned)>),
 }
 
 impl Routing {
-    fn state(&self) -> outport_core::state::FileState {
-        use outport_core::state::FileState;
-        match self {
-            Self::Unrouted => FileState::Unrouted,
-            Self::Rejected(_) => FileState::Rejected,
-            Self::Routed { .. } => FileState::Routed,
+    fn state(&self) -> FileState {
+        match self.end {
+            Route::Unrouted => FileState::Unrouted,
+            Route::Rejected(_) => FileState::Rejected,
+            Route::Routed(_) => FileState::Routed,
         }
     }
-}
 
-/// What each of these subscriptions gets of the file.
-pub(crate) async fn planned(
-    tx: &Tx,
-    facts: &FileFacts<'_>,
-    captures: &Captures,
-    rows: Vec<SubscriptionRow>,
-    output_ext: OutputExt,
-) -> Result<Vec<(SubscriptionRow, Planned)>, StoreError> {
-    let mut result = Vec::new();
-    for row in rows {
-        let template = match row.remote_name.parse::<outport_core::remote_name::Template>() {
-            Ok(template) => template,
-            // Not by `apply`; but one damaged row must not keep the others' files from them.
-            Err(fault) => {
-                let fault = Fault::new(&outport_core::code::ROUTE_NAME_REFUSED, fault.message);
-                let subscription_id = row.id;
-                result.push((row, Planned::Refused { subscription_id, fault }));
-                continue;
+    /// What each subscriber of it gets.
+    fn plan(&self) -> &[(SubscriptionRow, Planned)] {
+        match &self.end {
+            Route::Routed(plan) => plan,
+            Route::Unrouted | Route::Rejected(_) => &[],
+        }
+    }
+
+    /// The specs of the transforms it needs: five subscribers of one spec cost one transform.
+    fn specs(&self) -> BTreeSet<SpecId> {
+        let needed = self.plan().iter().filter(|(_, planned)| matches!(planned, Planned::Delivery(_)));
+        needed.filter_map(|(subscription, _)| subscription.spec.as_ref().map(|(spec, _)| *spec)).collect()
+    }
+
+    fn outcome(&self, file: FileId) -> Dispatched {
+        match &self.end {
+            Route::Unrouted => Dispatched::Unrouted { file },
+            Route::Rejected(fault) => Dispatched::Rejected { file, fault: fault.clone() },
+            Route::Routed(plan) => {
+                Dispatched::Routed { file, deliveries: plan.len(), transforms: self.specs().len() }
             }
-        };
-        let next_sequence = if template.uses_sequence() { take_sequence(tx, &row).await? } else { 0 };
-        let view = SubscriptionView {
-            subscription_id: row.id,
-            code: row.code.clone(),
-            subscriber_id: row.subscriber_id,
-            endpoint_id: row.endpoint_id,
-            active: true,
-            spec: row.spec.as_ref().map(|(spec, _)| *spec),
-            output_ext: row.spec.as_ref().and_then(|(_, kind)| output_ext(kind)).map(str::to_owned),
-            remote_name: template,
-            priority: Priority::new(row.priority).unwrap_or_default(),
-            next_sequence,
-        };
-        for planned in plan(facts, captures, std::slice::from_ref(&view)) {
-            result.push((row.clone(), planned));
         }
     }
-    Ok(result)
 }
 
-/// Takes the next number under the subscription's row lock; two dispatchers never get the same one. A number whose
-/// name is refused is used up.
-async fn take_sequence(tx: &Tx, subscription: &SubscriptionRow) -> Result<u64, StoreError> {
-    let row = tx
-        .row(
-            "UPDATE subscription SET next_sequence = next_sequence + 1 WHERE id = $1 RETURNING next_sequence",
-            args![subscription.id.uuid()],
-        )
-        .await?;
-    let next: i64 = row.map(|row| get(&row, "next_sequence", tx.doing())).transpose()?.unwrap_or(2);
-    Ok(u64::try_from(next - 1).unwrap_or_default())
-}
-
-/// The file of this identity, if it is known already, and the database's clock.
-async fn look(tx: &Tx, identity: (&str, &str, &FileVersion)) -> Result<(Option<FileId>, Millis), StoreError> {
-    let (bucket, key, version) = identity;
-    let sql = "SELECT {now} AS now, \
-               (SELECT id FROM file WHERE bucket = $1 AND key = $2 AND version = $3) AS id";
-    let row = tx.row(sql, args![bucket, key, version.as_str()]).await?;
-    let row = row.ok_or_else(|| StoreError::Unreadable { doing: tx.doing(), problem: "no clock".into() })?;
-    Ok((maybe_id(&row, "id", tx.doing())?, get(&row, "now", tx.doing())?))
-}
-
-async fn duplicate<K>(tx: Tx, file: FileId, event: &ObjectEvent<K>) -> Result<Dispatched, StoreError> {
-    insert::sighting(&tx, file, event).await?;
-    tx.commit().await?;
-    Ok(Dispatched::Duplicate { file })
+/// The database's clock, and the files of these identities that are known already, in their order.
+async fn look(tx: &Tx, identities: &[Identity<'_>]) -> Result<(Millis, Vec<Option<FileId>>), StoreError> {
+    let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let rows = identities.iter().enumerate();
+    let rows = padded(
+        rows.map(|(n, (bucket, key, version))| args![number(n), *bucket, *key, version.as_str()]).collect(),
+    );
+    let sql = format!(
+        "SELECT {{now}} AS now, new.column1 AS n, file.id FROM (VALUES {}) AS new LEFT JOIN file \
+         ON file.bucket = new.column2 AND file.key = new.column3 AND file.version = new.column4",
+        tuples(1, 4, rows.len())
+    );
+    let doing = tx.doing();
+    let mut now = None;
+    let mut known = vec![None; identities.len()];
+    for row in tx.rows(&sql, rows.into_iter().flatten().collect()).await? {
+        now = now.max(Some(get(&row, "now", doing)?));
+        let n: i32 = get(&row, "n", doing)?;
+        if let Some(known) = usize::try_from(n).ok().and_then(|n| known.get_mut(n)) {
+            *known = maybe_id(&row, "id", doing)?;
+        }
+    }
+    let now = now.ok_or_else(|| StoreError::Unreadable { doing, problem: "no clock".into() })?;
+    Ok((now, known))
 }
 
 /// The artifact columns of a row: bucket, key, version_id, etag, size_bytes, sha256.

@@ -7,7 +7,7 @@ use outport_objects::Objects;
 use outport_objects::intake::{Arrived, How, Signature, Snapshot, snapshot};
 use outport_store::claim_sends::ArtifactRow;
 use outport_store::enqueue::{self, Arrival, Dispatched};
-use outport_store::list;
+use outport_store::{StoreError, list};
 use uuid::Uuid;
 
 use crate::crash_point::{self, Point};
@@ -83,18 +83,47 @@ pub(super) async fn prepare(engine: &Engine, arrived: &Arrived) -> Result<Prepar
     })))
 }
 
-/// Enters the file into the ledger, with everything it owes.
-pub(super) async fn record(engine: &Engine, arrived: &Arrived, prepared: Prepared) -> Result<Taken, Fault> {
-    match prepared {
-        Prepared::Copied(arrival) => dispatch(engine, &arrival).await,
-        Prepared::Refused { key, fault } => reject(engine, arrived, key, &fault).await,
-        Prepared::Nothing(taken) => Ok(taken),
+/// Enters files into the ledger, in their order, with everything they owe; what became of each. One that is not among
+/// the answers was not tried.
+pub(super) async fn record(
+    engine: &Engine,
+    copied: Vec<(Arrived, Result<Prepared, Fault>)>,
+) -> Vec<(Arrived, Result<Taken, Fault>)> {
+    let mut taken = Vec::with_capacity(copied.len());
+    let (mut files, mut arrivals) = (Vec::new(), Vec::new());
+    for (arrived, prepared) in copied {
+        match prepared {
+            Ok(Prepared::Copied(arrival)) => {
+                files.push(arrived);
+                arrivals.push(*arrival);
+            }
+            Ok(Prepared::Refused { key, fault }) => {
+                let rejected = reject(engine, &arrived, key, &fault).await;
+                taken.push((arrived, rejected));
+            }
+            Ok(Prepared::Nothing(nothing)) => taken.push((arrived, Ok(nothing))),
+            Err(fault) => taken.push((arrived, Err(fault))),
+        }
     }
+    if arrivals.is_empty() {
+        return taken;
+    }
+    let answers = enqueue::dispatch_all(&engine.store, &arrivals, transformer::output_ext).await;
+    crash_point::reached(Point::AfterDispatch);
+    for ((arrived, arrival), answer) in files.into_iter().zip(arrivals).zip(answers) {
+        let recorded = recorded(engine, &arrival, answer).await;
+        taken.push((arrived, recorded));
+    }
+    taken
 }
 
-async fn dispatch(engine: &Engine, arrival: &Arrival) -> Result<Taken, Fault> {
+async fn recorded(
+    engine: &Engine,
+    arrival: &Arrival,
+    answer: Result<Dispatched, StoreError>,
+) -> Result<Taken, Fault> {
     let snapshot_key = &arrival.original.key;
-    let dispatched = match enqueue::dispatch(&engine.store, arrival, transformer::output_ext).await {
+    let dispatched = match answer {
         Ok(dispatched) => dispatched,
         // Rolled back for certain (a deadlock, a busy file): the same again soon, with a snapshot of its own.
         Err(error) if error.is_transient() => {
@@ -106,7 +135,6 @@ async fn dispatch(engine: &Engine, arrival: &Arrival) -> Result<Taken, Fault> {
         // maintainer collects it once it is old and nobody's.
         Err(error) => return Err(error.fault()),
     };
-    crash_point::reached(Point::AfterDispatch);
     report(engine, &dispatched, arrival.event.key.as_str());
     if matches!(dispatched, Dispatched::Duplicate { .. }) {
         engine.artifacts.delete(ORIGINALS, snapshot_key).await?;

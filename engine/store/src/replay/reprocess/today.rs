@@ -70,7 +70,7 @@ impl Today {
         if let Some(rules) = self.rules.get(bucket) {
             return Ok(rules.clone());
         }
-        let rules = routes::rules(tx, bucket, None).await?;
+        let rules = routes::rules(tx, bucket).await?;
         self.rules.insert(bucket.to_owned(), rules.clone());
         Ok(rules)
     }
