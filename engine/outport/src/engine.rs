@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::config::{Config, Retention, Workers};
 use crate::data_folder::{self, FolderLock};
 use crate::metrics::Metrics;
+use crate::roles::sender::LateEnds;
 use crate::roles::{Throttles, after_failure};
 use crate::webhook::{self, Webhook};
 
@@ -40,6 +41,8 @@ pub struct Engine {
     /// All writes after a claim.
     pub writer: Writer,
     pub bells: Bells,
+    /// For ends that come after their lease.
+    pub late: LateEnds,
     /// The version of the secret with which this process was last refused, by endpoint.
     pub refused: Mutex<BTreeMap<EndpointId, String>>,
     /// Speed limits of endpoints.
@@ -117,6 +120,7 @@ impl Engine {
             file_names: config.log.file_names,
             metrics,
             bells: Bells::default(),
+            late: LateEnds::default(),
             refused: Mutex::default(),
             throttles: Throttles::default(),
             retention: config.retention(),

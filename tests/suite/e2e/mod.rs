@@ -1,6 +1,7 @@
 //! The built binary, end to end, against a real OpenSSH server.
 
 mod ad_hoc;
+mod arrival_order;
 mod delivered;
 mod demo;
 mod drain;

@@ -133,6 +133,14 @@ impl Intake {
         self.arrived.recv().await
     }
 
+    /// The next files that have arrived, in the order of their arrival: at least one, and those that are ready, at most
+    /// `most`. None only after the intake ended by a bug. Dropped, it loses nothing.
+    pub async fn next_ones(&mut self, most: usize) -> Vec<Arrived> {
+        let mut arrived = Vec::new();
+        self.arrived.recv_many(&mut arrived, most).await;
+        arrived
+    }
+
     /// Sweeps as soon as possible.
     pub fn sweep_now(&self) {
         self.sweep_now.notify_one();

@@ -184,17 +184,21 @@ impl Watch {
         }
     }
 
-    /// Looks at each path once, however many hints there are of it: the last one tells how it ended.
+    /// Looks at each path once, however many hints there are of it: the last one tells how it ended. In the order of the
+    /// last ones: files that were renamed into place one after the other arrive so.
     async fn take_hints(&mut self, hints: Vec<Hint>) {
         let mut last = HashMap::new();
-        for Hint { path, seen } in hints {
+        for (n, Hint { path, seen }) in hints.into_iter().enumerate() {
             if seen == Seen::Left {
                 self.watches.forget(&path);
             }
-            last.insert(path, if self.gap && seen == Seen::Written { Seen::Found(How::Watch) } else { seen });
+            let seen = if self.gap && seen == Seen::Written { Seen::Found(How::Watch) } else { seen };
+            last.insert(path, (n, seen));
         }
-        for (path, look) in self.looks(last.keys().cloned().collect()).await {
-            let Some(seen) = last.get(&path).copied() else { continue };
+        let mut paths: Vec<PathBuf> = last.keys().cloned().collect();
+        paths.sort_by_key(|path| last.get(path).map(|(n, _)| *n));
+        for (path, look) in self.looks(paths).await {
+            let Some((_, seen)) = last.get(&path).copied() else { continue };
             match look {
                 // Even when it "left" last: another one has its name, or it came back.
                 Look::Folder(_) => self.folder_appeared(path),

@@ -12,7 +12,7 @@ use outport_objects::intake::{Arrived, Intake, Settings};
 use outport_store::routes;
 use tokio::task::JoinHandle;
 
-use self::recording::{Prepared, Taken, prepare, record};
+use self::recording::{Prepared, Taken, prepare, record, unknown};
 use super::after_failure;
 use crate::engine::Engine;
 
@@ -34,9 +34,19 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
     let mut failures = 0;
     loop {
         tokio::select! {
-            arrived = intake.next(), if copies.0.len() < AT_A_TIME => {
-                let arrived = arrived.ok_or_else(|| bug("the intake of folders"))?;
-                copies.start(&engine, arrived);
+            arrived = intake.next_ones(AT_A_TIME - copies.0.len()), if copies.0.len() < AT_A_TIME => {
+                if arrived.is_empty() {
+                    return Err(bug("the intake of folders"));
+                }
+                match unknown(&engine, arrived).await {
+                    Ok(unknown) => unknown.into_iter().for_each(|arrived| copies.start(&engine, arrived)),
+                    // Not acknowledged: the next sweep reports them again.
+                    Err(fault) => {
+                        tracing::warn!(code = fault.code.name, hint = fault.hint(), "{fault}");
+                        failures += 1;
+                        engine.pause(after_failure(failures)).await;
+                    }
+                }
             }
             Some(oldest) = copies.oldest() => {
                 let copied = copies.and_finished(oldest?).await?;
@@ -58,8 +68,8 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Copies under way, in the order of their arrival. Tasks of their own: a mere future would keep its connection to the
-/// database from everybody else whenever this role waits for something else. Dropped, they end.
+/// Copies under way, in the order of their arrival. Tasks of their own, so that they go on while this role waits for the
+/// database. Dropped, they end.
 #[derive(Default)]
 struct Copies(VecDeque<JoinHandle<Copied>>);
 

@@ -1,10 +1,12 @@
 //! Pushes claimed deliveries: claim, connect, upload, fence, rename, finish.
 
 mod attempt;
+mod late;
 mod source;
 mod throttle;
 
 pub use attempt::target;
+pub use late::LateEnds;
 pub use throttle::Throttles;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,7 +9,7 @@ use super::{Conditions, Page};
 use crate::Store;
 use crate::error::StoreError;
 use crate::row::{get, id};
-use crate::sql::args;
+use crate::sql::{args, padded, tuples};
 
 /// One file.
 #[derive(Debug, Clone, Serialize)]
@@ -110,21 +110,31 @@ pub(super) async fn seen(
     Ok(Some((view(row, doing)?, events)))
 }
 
-/// Of the file that this folder entry was last time: its id, when its stat signature is still the same. A sweep asks
-/// this before it reads content.
-pub async fn known_signature(
-    store: &Store,
-    bucket: &str,
-    key: &str,
-    signature: &str,
-) -> Result<Option<FileId>, StoreError> {
-    let doing = "looking for a known file";
-    let rows = store
-        .read(
-            doing,
-            "SELECT id FROM file WHERE bucket = $1 AND key = $2 AND etag = $3 LIMIT 1",
-            args![bucket, key, signature],
-        )
-        .await?;
-    rows.first().map(|row| id(row, "id", doing)).transpose()
+/// A folder entry as it was seen: bucket, key and stat signature.
+pub type Entry<'a> = (&'a str, &'a str, &'a str);
+
+/// Which of these folder entries are files that the ledger has just as they are. A sweep asks this before it reads
+/// content: one statement, however many are asked for.
+pub async fn known_entries(store: &Store, entries: &[Entry<'_>]) -> Result<Vec<bool>, StoreError> {
+    let doing = "looking for known files";
+    let mut known = vec![false; entries.len()];
+    let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let row =
+        |(n, (bucket, key, signature)): (usize, &Entry<'_>)| args![number(n), *bucket, *key, *signature];
+    let rows = padded(entries.iter().enumerate().map(row).collect());
+    if rows.is_empty() {
+        return Ok(known);
+    }
+    let sql = format!(
+        "SELECT new.column1 AS n FROM (VALUES {}) AS new WHERE EXISTS (SELECT 1 FROM file \
+         WHERE file.bucket = new.column2 AND file.key = new.column3 AND file.etag = new.column4)",
+        tuples(1, 4, rows.len())
+    );
+    for row in store.read(doing, &sql, rows.into_iter().flatten().collect()).await? {
+        let n: i32 = get(&row, "n", doing)?;
+        if let Some(known) = usize::try_from(n).ok().and_then(|n| known.get_mut(n)) {
+            *known = true;
+        }
+    }
+    Ok(known)
 }

@@ -34,7 +34,28 @@ pub(super) enum Taken {
     Gone,
 }
 
-/// Copies the file, unless the ledger knows it.
+/// Takes out what the ledger knows just as it is. One statement, however many there are: while the database is away, each
+/// loop of this process may ask it once a second.
+pub(super) async fn unknown(engine: &Engine, arrived: Vec<Arrived>) -> Result<Vec<Arrived>, Fault> {
+    let signatures: Vec<String> = arrived.iter().map(|a| signature_text(&a.signature)).collect();
+    let entries: Vec<_> = arrived
+        .iter()
+        .zip(&signatures)
+        .map(|(arrived, signature)| {
+            // What cannot be a key is not known here: whether it was refused before is seen when it is refused.
+            let key = arrived.key.as_ref().map_or("", String::as_str);
+            (arrived.bucket.as_str(), key, signature.as_str())
+        })
+        .collect();
+    let known = list::files::known_entries(&engine.store, &entries).await.map_err(|e| e.fault())?;
+    let mut unknown = Vec::with_capacity(arrived.len());
+    for (arrived, is_known) in arrived.into_iter().zip(known) {
+        if is_known { arrived.done() } else { unknown.push(arrived) }
+    }
+    Ok(unknown)
+}
+
+/// Copies the file.
 pub(super) async fn prepare(engine: &Engine, arrived: &Arrived) -> Result<Prepared, Fault> {
     let key = match &arrived.key {
         Ok(key) => match ObjectKey::new(key.clone()) {
@@ -44,10 +65,6 @@ pub(super) async fn prepare(engine: &Engine, arrived: &Arrived) -> Result<Prepar
         Err(bad) => return Ok(Prepared::Refused { key: bad.lossy.clone(), fault: bad.fault.clone() }),
     };
     let signature = signature_text(&arrived.signature);
-    let known = list::files::known_signature(&engine.store, &arrived.bucket, key.as_str(), &signature).await;
-    if known.map_err(|e| e.fault())?.is_some() {
-        return Ok(Prepared::Nothing(Taken::Done));
-    }
     let snapshot_key = Uuid::now_v7().simple().to_string();
     let place = (arrived.bucket.as_str(), key.as_str());
     let artifact = (ORIGINALS, snapshot_key.as_str());

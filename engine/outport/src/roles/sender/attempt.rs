@@ -241,7 +241,7 @@ async fn record(engine: &Engine, report: Arc<Report>, held: &Held) {
     let recorded = tokio::select! {
         recorded = engine.writer.finish(report.clone(), rand::random()) => recorded,
         // By a cancel, perhaps, that a heartbeat told before the end came.
-        () = held.expired() => after_cancel::record(&engine.store, &report).await.map(|_| Finished::LeaseLost),
+        () = held.expired() => engine.late.record(&engine.store, &report).await.map(|_| Finished::LeaseLost),
     };
     match recorded {
         Ok(Finished::Recorded { .. }) => return,
