@@ -42,7 +42,8 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
                     Ok(unknown) => unknown.into_iter().for_each(|arrived| copies.start(&engine, arrived)),
                     // Not acknowledged: the next sweep reports them again.
                     Err(fault) => {
-                        tracing::warn!(code = fault.code.name, hint = fault.hint(), "{fault}");
+                        let told = engine.told(&fault);
+                        tracing::warn!(code = fault.code.name, hint = fault.hint(), "{told}");
                         failures += 1;
                         engine.pause(after_failure(failures)).await;
                     }

@@ -7,8 +7,8 @@ use outport_store::finish_send::Report;
 use outport_store::{Store, StoreError, after_cancel};
 use tokio::sync::Mutex;
 
-/// After an outage nobody asks for so long. When the database goes away, the leases of all that is being sent end in the
-/// same moment: 29 statements at once were seen, where a loop may say one a second.
+/// After an outage nobody asks for so long. When the database goes away, the leases of all that is being sent end together:
+/// of 70 statements in an outage of 8 s, 29 were these, where a loop may say one a second.
 const REST: Duration = Duration::from_secs(1);
 
 /// They wait in line, and leave while the database is away.
@@ -16,16 +16,16 @@ const REST: Duration = Duration::from_secs(1);
 pub struct LateEnds(Mutex<Option<Instant>>);
 
 impl LateEnds {
-    /// Leaves in the history what an attempt that was cancelled has done. `false`: the database is away, and was not asked.
-    pub async fn record(&self, store: &Store, report: &Arc<Report>) -> Result<bool, StoreError> {
+    /// Leaves in the history what an attempt that was cancelled has done, unless the database was away a moment ago.
+    pub async fn record(&self, store: &Store, report: &Arc<Report>) -> Result<(), StoreError> {
         let mut away_at = self.0.lock().await;
         if away_at.is_some_and(|at| at.elapsed() < REST) {
-            return Ok(false);
+            return Ok(());
         }
         let recorded = after_cancel::record(store, report).await;
         if recorded.as_ref().is_err_and(StoreError::is_outage) {
             *away_at = Some(Instant::now());
         }
-        recorded.map(|_| true)
+        recorded.map(|_| ())
     }
 }
