@@ -21,6 +21,8 @@ pub struct Timing {
     pub lane_full: Duration,
     /// How often lanes are derived again from their jobs.
     pub rederive: Duration,
+    /// How often it is looked for what is old enough to go.
+    pub retain: Duration,
     /// A file in a watched folder counts as arrived when it has not changed for this long.
     pub quiet: Duration,
     /// How often the folders are swept for what the watcher missed.
@@ -73,6 +75,7 @@ impl Default for Timing {
             poll: s(SECOND),
             lane_full: Duration::from_millis(250),
             rederive: s(30 * SECOND),
+            retain: s(10 * MINUTE),
             quiet: s(2 * SECOND),
             sweep: s(MINUTE),
             retry: seconds([30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR]),
@@ -106,6 +109,7 @@ impl Timing {
             poll: one(self.poll),
             lane_full: one(self.lane_full),
             rederive: one(self.rederive),
+            retain: one(self.retain),
             quiet: one(self.quiet),
             sweep: one(self.sweep),
             retry: all(&self.retry),

@@ -127,9 +127,10 @@ async fn a_burst_is_one_message_and_two_processes_share_them(world: World) {
         posts.push(post);
     }
     let sizes: Vec<usize> = posts.iter().map(|post| post.events.len()).collect();
-    assert!(sizes.contains(&500) && sizes.iter().all(|size| (1..=500).contains(size)), "{sizes:?}");
+    // Two that pick at the same moment may share them in any way.
+    assert!(sizes.iter().all(|size| (1..=500).contains(size)), "{sizes:?}");
     assert_eq!(sizes.iter().sum::<usize>(), 620, "each once: {sizes:?}");
-    assert!(sizes.len() <= 4, "{sizes:?}");
+    assert!((2..=4).contains(&sizes.len()), "{sizes:?}");
 }
 
 async fn a_message_keeps_its_id_and_its_words_until_it_is_taken(world: World) {

@@ -135,6 +135,7 @@ pub async fn turn_clock(raw: &DatabaseConnection, ms: i64) -> anyhow::Result<()>
         "blocked_until",
         "opened_at",
         "failing_since",
+        "recovered_at",
         "suspended_at",
         "paused_at",
         "closed_since",

@@ -96,10 +96,13 @@ async fn lease_again(tx: &Tx, post: Uuid, until: Millis) -> Result<u64, StoreErr
 }
 
 async fn lease_new(tx: &Tx, target: &str, post: Uuid, until: Millis) -> Result<u64, StoreError> {
+    // Picked once, before anything is changed: as a plain subquery PostgreSQL may run it again for each row, and then there
+    // is no limit.
     tx.exec(
-        "UPDATE notification SET lease_until = $2, attempts = 1, post_id = $1 WHERE id IN ( \
+        "WITH picked AS MATERIALIZED ( \
            SELECT id FROM notification WHERE ended_at IS NULL AND target = $3 AND due_at <= {now} AND post_id IS NULL \
-           ORDER BY due_at, id LIMIT $4 {skip_locked})",
+           ORDER BY due_at, id LIMIT $4 {skip_locked}) \
+         UPDATE notification SET lease_until = $2, attempts = 1, post_id = $1 WHERE id IN (SELECT id FROM picked)",
         args![post, until, target, EVENTS],
     )
     .await

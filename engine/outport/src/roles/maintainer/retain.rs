@@ -5,11 +5,14 @@ use outport_store::{StoreError, retention};
 
 use crate::engine::{Engine, is_own_artifact_store};
 
-/// One batch of each kind: a backlog goes in as many rounds as it takes, and nobody waits for it.
-pub async fn retain(engine: &Engine, duty: Duty) -> Result<(), StoreError> {
+/// One batch of each kind: a backlog goes in as many rounds as it takes, and nobody waits for it. Whether there was anything,
+/// and so may be more.
+pub async fn retain(engine: &Engine, duty: Duty) -> Result<bool, StoreError> {
     let (store, keep) = (&engine.store, engine.retention);
+    let mut expired = 0;
     if is_own_artifact_store(store, engine.artifacts.root()).await? {
         for artifact in retention::expire_artifacts(store, duty, keep.artifacts).await?.unwrap_or_default() {
+            expired += 1;
             // What stays is garbage from now on, and collected as such.
             if let Err(fault) = engine.artifacts().delete(&artifact.bucket, &artifact.key).await {
                 tracing::warn!(code = fault.code.name, "an expired artifact stays: {}", engine.told(&fault));
@@ -22,5 +25,6 @@ pub async fn retain(engine: &Engine, duty: Duty) -> Result<(), StoreError> {
         tracing::info!(files, entries, "removed old files and history from the ledger");
     }
     // A day: long enough to look at a worker that was lost in the night.
-    retention::prune_workers(store, std::time::Duration::from_secs(24 * 3600)).await.map(|_| ())
+    retention::prune_workers(store, std::time::Duration::from_secs(24 * 3600)).await?;
+    Ok(files + entries + expired > 0)
 }
