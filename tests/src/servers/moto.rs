@@ -47,15 +47,17 @@ impl Moto {
         &self.endpoint
     }
 
-    /// The requests so far: `GET /bucket/key?versionId=... 206`. moto notes a request when it has answered it, so the
-    /// last ones may be missing.
+    /// The requests so far: `GET /bucket/key?versionId=... 206`. moto notes a request when it begins to answer it.
     pub fn requests(&self) -> Vec<String> {
         // 127.0.0.1 - - [22/Nov/2026 03:00:00] "GET /bucket/key HTTP/1.1" 206 -
         let line = |line: &str| {
             let (_, rest) = line.split_once('"')?;
             let (request, status) = rest.split_once('"')?;
-            let request =
-                request.rsplit_once(" HTTP/")?.0.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+            let request = request.rsplit_once(" HTTP/")?.0;
+            // Before all but the plainest ones there are colours: ESC [ 1 m.
+            let request = request
+                .rsplit_once('\u{1b}')
+                .map_or(Some(request), |(_, rest)| Some(rest.split_once('m')?.1))?;
             let status = status.split_whitespace().next()?;
             Some(format!("{request} {status}"))
         };

@@ -1,6 +1,6 @@
 //! Bodies that break off or stand still are continued; readers that stand still are waited for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outport_aws::{Access, S3Settings, S3Store};
 use outport_objects::{Expected, Objects};
@@ -96,4 +96,42 @@ async fn what_is_asked_for_and_what_comes_must_agree() {
     let whole = Scripted::start(|_| Reply::new(200, content(SIZE)).with("etag", "\"e\"")).unwrap();
     let fault = get(&store(&whole, LONG).await, "a", Expected::any()).await.unwrap_err();
     assert!(fault.message.ends_with("a request for a range with the whole object"), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_read_no_further_ahead_than_they_may() {
+    for (ranges_shared, want) in [(0, 2), (1, 2), (2, 3), (8, 4)] {
+        let server = server(|_, reply| reply);
+        let settings =
+            S3Settings { range_bytes: 30 * KIB, ranges_ahead: 3, ranges_shared, ..S3Settings::default() };
+        let store = S3Store::new(&aws(&access(&server.endpoint())).await, settings);
+        let mut reader = store.open(BUCKET, "a", Expected::any()).await.unwrap();
+        let mut read = reader.next().await.unwrap().unwrap().to_vec();
+        let deadline = Instant::now() + LONG;
+        while server.requests().len() < want {
+            assert!(Instant::now() < deadline, "{ranges_shared} shared: not {want} requests");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Nothing is to be waited for here: more would come at once, if it came.
+        tokio::time::sleep(SHORT).await;
+        assert_eq!(server.requests().len(), want, "{ranges_shared} shared");
+        while let Some(piece) = reader.next().await.unwrap() {
+            read.extend_from_slice(&piece);
+        }
+        assert!(read == content(SIZE), "{ranges_shared} shared: other bytes came back");
+        assert_eq!(server.requests().len(), 10, "ten ranges");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_object_has_no_first_byte() {
+    let server = Scripted::start(|request| match request.header("range") {
+        "" => Reply::new(200, "").with("etag", "\"e\"").with("x-amz-version-id", "v1"),
+        _ => Reply::new(416, "<Error><Code>InvalidRange</Code><Message>not satisfiable</Message></Error>"),
+    });
+    let server = server.unwrap();
+    let mut reader = store(&server, LONG).await.open(BUCKET, "a", Expected::etag("e")).await.unwrap();
+    assert_eq!((reader.size_bytes(), reader.info().version.as_deref()), (0, Some("v1")));
+    assert_eq!(reader.next().await.unwrap(), None);
+    assert!(server.requests().iter().all(|request| request.header("if-match") == "\"e\""));
 }

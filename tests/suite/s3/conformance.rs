@@ -29,13 +29,11 @@ async fn a_large_object_goes_up_in_parts_and_comes_down_in_ranges() {
         assert!(stored.etag.as_ref().unwrap().ends_with("-9"), "nine parts: {:?}", stored.etag);
         let read = get(&store, &key, Expected::etag(stored.etag.unwrap())).await.unwrap();
         assert!(read == content, "{checksums:?}: other bytes came back");
-        let ranges =
-            |line: &&String| line.starts_with(&format!("GET /{BUCKET}/{key}")) && line.ends_with(" 206");
-        assert_eq!(
-            bed.moto.requests().iter().filter(ranges).count(),
-            17,
-            "17 ranges of 4 MiB, each asked for once"
-        );
+        let start = format!("GET /{BUCKET}/{key}");
+        let requests = bed.moto.requests();
+        let ranges: Vec<_> = requests.iter().filter(|line| line.starts_with(&start)).collect();
+        assert_eq!(ranges.len(), 17, "17 ranges of 4 MiB, each asked for once: {requests:#?}");
+        assert!(ranges.iter().all(|line| line.ends_with(" 206")), "{ranges:#?}");
     }
     assert_eq!(bed.open_uploads().await, 0);
 }
@@ -57,7 +55,8 @@ async fn the_edges_of_parts_and_ranges() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_listed_as_they_are() {
     let bed = Bed::new(need!(Moto::start())).await;
-    let mut keys = ["a b+c%2B", "line\nbreak", "ü/&<>\"'.json", "folder/", "%41", "a//b", "plain"];
+    // No line breaks: moto does not find its way to such a key.
+    let mut keys = ["a b+c%2B", "ü/&<>\"'.json", "folder/", "%41", "a//b", "plain"];
     for key in keys {
         bed.client
             .put_object()

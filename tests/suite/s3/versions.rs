@@ -62,11 +62,13 @@ async fn the_recorded_version_is_read_whatever_came_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_replaced_while_it_is_read_is_noticed() {
     let bed = Bed::new(need!(Moto::start())).await;
-    put(&bed.store, "a", &content(40 * 1024 * 1024)).await.unwrap();
+    const SIZE: usize = 40 * 1024 * 1024;
+    put(&bed.store, "a", &content(SIZE)).await.unwrap();
     // Nobody asked for an exact one: the first answer decides.
     let mut reader = bed.store.open(BUCKET, "a", Expected::any()).await.unwrap();
     reader.next().await.unwrap().unwrap();
-    bed.overwrite("a", b"other").await;
+    // As long as the first: moto fails over a range beyond the end before it compares the etag.
+    bed.client.put_object().bucket(BUCKET).key("a").body(vec![0; SIZE].into()).send().await.unwrap();
     let fault = loop {
         match reader.next().await {
             Ok(Some(_)) => {}

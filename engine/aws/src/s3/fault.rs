@@ -79,6 +79,8 @@ fn judge(act: Act, place: &Place, answer: &Answer) -> Verdict {
         404 | 405 if is_read(act) => gone(),
         412 if is_read(act) => Verdict::plain(&code::ARTIFACT_CHANGED),
         412 => Verdict::plain(&code::OBJECT_EXISTS),
+        // Ranges are asked for within the size that the first answer gave.
+        416 if is_read(act) => Verdict::plain(&code::ARTIFACT_CHANGED),
         429 | 503 => Verdict::plain(&code::AWS_THROTTLED),
         500..=599 if answer.status == 507 => Verdict::plain(&code::OBJECT_STORE_FULL),
         501 => not_implemented(),
