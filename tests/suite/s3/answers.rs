@@ -159,6 +159,35 @@ async fn a_store_that_does_not_heed_if_match_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_listing_is_read_as_it_says_it_is_written() {
+    let page = |encoding: &str, key: &str| {
+        format!(
+            "<ListBucketResult>{encoding}<Contents><Key>{key}</Key><Size>1</Size></Contents></ListBucketResult>"
+        )
+    };
+    for (page, want) in [
+        (page("<EncodingType>url</EncodingType>", "a+b%0Ac%2B"), "a b\nc+"),
+        (page("", "a+b%0Ac%2B"), "a+b%0Ac%2B"),
+    ] {
+        let server = Scripted::start(move |_| Reply::new(200, page.clone())).unwrap();
+        let store = S3Store::new(&aws(&access(&server.endpoint())).await, S3Settings::default());
+        let listed: Vec<_> = store.list(BUCKET, "a").try_collect().await.unwrap();
+        assert_eq!(listed[0].key, want);
+        assert!(server.requests()[0].target.contains("encoding-type=url"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_out_of_order_are_refused() {
+    let page = "<ListBucketResult><Contents><Key>b</Key></Contents><Contents><Key>a</Key></Contents></ListBucketResult>";
+    let server = Scripted::start(move |_| Reply::new(200, page)).unwrap();
+    let store = S3Store::new(&aws(&access(&server.endpoint())).await, S3Settings::default());
+    let fault = store.list(BUCKET, "").try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(fault.code.name, "object.store_failed");
+    assert!(fault.message.contains("order of their bytes"), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttling_is_waited_out() {
     let server = Scripted::start(|request| match request.number {
         0 => Reply::new(503, xml("SlowDown", "Please reduce your request rate.")),

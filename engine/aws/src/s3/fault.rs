@@ -12,7 +12,10 @@ pub(crate) fn fault_of(act: Act, place: &Place, failure: &Failure) -> Fault {
     let verdict = match failure {
         Failure::NoCredentials(_) => Verdict::plain(&code::AWS_CREDENTIALS_MISSING),
         Failure::NoAnswer(_) => Verdict::plain(&code::AWS_UNREACHABLE),
-        Failure::Other(_) => Verdict::plain(&code::OBJECT_STORE_FAILED),
+        Failure::Other(_) => Verdict::hinted(
+            &code::OBJECT_STORE_FAILED,
+            "see the cause in the message; it is tried again by itself",
+        ),
         Failure::Answer(answer) => judge(act, place, answer),
     };
     let message = format!("could not {} {place}: {}", act.verb(), cause(failure));

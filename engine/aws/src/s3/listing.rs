@@ -15,7 +15,8 @@ use crate::failure::Failure;
 
 /// Starts a listing. It holds one page: 1,000 objects at most.
 pub(super) fn list(shared: Arc<Shared>, place: Place) -> BoxStream<'static, Result<Listed, Fault>> {
-    let walk = Walk { shared, place, page: VecDeque::new(), next: Next::First, last: None };
+    let walk =
+        Walk { shared, place, page: VecDeque::new(), is_encoded: false, next: Next::First, last: None };
     stream::try_unfold(walk, Walk::step).boxed()
 }
 
@@ -29,6 +30,8 @@ struct Walk {
     shared: Arc<Shared>,
     place: Place,
     page: VecDeque<Object>,
+    /// Whether the store did what it was asked for: a store that does not know the encoding leaves keys as they are.
+    is_encoded: bool,
     next: Next,
     last: Option<String>,
 }
@@ -67,12 +70,15 @@ impl Walk {
             self.next =
                 Next::After(token.ok_or_else(|| self.wrong("a page that goes on does not say where"))?);
         }
+        self.is_encoded = page.encoding_type() == Some(&EncodingType::Url);
         self.page = page.contents.unwrap_or_default().into();
         Ok(())
     }
 
     fn listed(&mut self, object: &Object) -> Result<Listed, Fault> {
-        let key = object.key().and_then(decoded).ok_or_else(|| self.wrong("a key is not text"))?;
+        let key = object.key().unwrap_or_default();
+        let key = if self.is_encoded { decoded(key) } else { Some(key.to_owned()) };
+        let key = key.ok_or_else(|| self.wrong("a key is not text"))?;
         if self.last.as_ref().is_some_and(|last| *last >= key) {
             return Err(self.wrong("the keys do not come in the order of their bytes (a directory bucket?)"));
         }
