@@ -38,6 +38,18 @@ async fn without_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_region() {
+    let server = Scripted::start(|_| Reply::new(200, "")).unwrap();
+    let mut aws = aws(&access(&server.endpoint())).await.into_builder();
+    aws.set_region(None);
+    let store = S3Store::new(&aws.build(), S3Settings::default());
+    let fault = store.open(BUCKET, "a", Expected::any()).await.unwrap_err();
+    assert_eq!(fault.code.name, "aws.wrong_region", "{fault}");
+    assert!(fault.hint().contains("AWS_REGION"), "{}", fault.hint());
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_listens() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let store = S3Store::new(&aws(&access(&format!("http://{gone}"))).await, S3Settings::default());

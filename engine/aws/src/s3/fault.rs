@@ -12,6 +12,11 @@ pub(crate) fn fault_of(act: Act, place: &Place, failure: &Failure) -> Fault {
     let verdict = match failure {
         Failure::NoCredentials(_) => Verdict::plain(&code::AWS_CREDENTIALS_MISSING),
         Failure::NoAnswer(_) => Verdict::plain(&code::AWS_UNREACHABLE),
+        // The SDK's own words; nothing was sent.
+        Failure::Other(cause) if cause.to_lowercase().contains("region must be set") => Verdict::hinted(
+            &code::AWS_WRONG_REGION,
+            "set the region in the settings, in AWS_REGION or in the profile",
+        ),
         Failure::Other(_) => Verdict::hinted(
             &code::OBJECT_STORE_FAILED,
             "see the cause in the message; it is tried again by itself",

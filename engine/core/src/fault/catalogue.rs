@@ -77,9 +77,9 @@ codes! {
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; all three must be of one set";
     AWS_ACCESS_DENIED = "aws.access_denied", Engine, Later,
         "AWS knows us and does not allow the action",
-        "allow the IAM action that the hint names; the work is tried again by itself";
+        "allow the action in IAM; the work is tried again by itself";
     AWS_WRONG_REGION = "aws.wrong_region", Engine, Later,
-        "the bucket or queue is in another region than the one that was asked",
+        "the bucket or queue is in another region than the one that was asked, or no region is set",
         "set the region to the one that the message names";
     AWS_CLOCK_SKEWED = "aws.clock_skewed", Engine, Later,
         "this machine's clock is more than 15 minutes off, so AWS refuses its signatures",
