@@ -26,6 +26,7 @@ missing_packages() {
     [ -e /usr/lib/proftpd/mod_sftp.so ] || missing+=(proftpd-mod-crypto)
     # Debian's Python: one of another place in PATH has other modules.
     /usr/bin/python3 -c 'import paramiko' 2>/dev/null || missing+=(python3-paramiko)
+    venv_python >/dev/null || missing+=(python3-venv)
     command -v setpriv >/dev/null || missing+=(util-linux)
     ! is_root || { command -v useradd && command -v chpasswd; } >/dev/null || missing+=(passwd)
     echo "${missing[@]}"
