@@ -52,6 +52,7 @@ run_tests() {
     wait $! || true
     say "tested in $((SECONDS - started)) s"
     [ "$status" != 124 ] || say "stopped: the tests took longer than $limit s"
+    test_deploy "$set" "$log" "$@" || status=1
 
     # What a test started ends with its process, but the kernel takes a moment.
     for _ in {1..20}; do

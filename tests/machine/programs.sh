@@ -26,6 +26,8 @@ missing_packages() {
     [ -e /usr/lib/proftpd/mod_sftp.so ] || missing+=(proftpd-mod-crypto)
     # Debian's Python: one of another place in PATH has other modules.
     /usr/bin/python3 -c 'import paramiko' 2>/dev/null || missing+=(python3-paramiko)
+    # Debian keeps what a virtual environment begins with in a package of its own.
+    venv_python >/dev/null || missing+=(python3-venv)
     command -v setpriv >/dev/null || missing+=(util-linux)
     ! is_root || { command -v useradd && command -v chpasswd; } >/dev/null || missing+=(passwd)
     echo "${missing[@]}"

@@ -11,5 +11,6 @@ mod docs;
 mod e2e;
 mod model;
 mod operators;
+mod s3;
 mod servers;
 mod sftp;

@@ -2,11 +2,13 @@
 
 pub mod delay;
 pub mod forward;
+pub mod moto;
 pub mod openssh;
 pub mod paramiko;
 pub mod postgres;
 pub mod proftpd;
 pub mod proxy;
+pub mod scripted;
 mod ssh_keys;
 pub mod tmpfs;
 pub mod webhook;

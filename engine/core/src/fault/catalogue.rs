@@ -61,6 +61,35 @@ codes! {
     OBJECT_EXISTS = "object.exists", Engine, Never,
         "the object to be written exists already",
         "another worker wrote it first; nothing to do";
+    OBJECT_ARCHIVED = "object.archived", Artifact, Never,
+        "the object lies in an archive storage class and cannot be read from there",
+        "restore the object (aws s3api restore-object), then reprocess the file";
+
+    // --- AWS ---
+    AWS_CREDENTIALS_MISSING = "aws.credentials_missing", Engine, Later,
+        "no AWS credentials were found",
+        "give the task or instance a role, or this shell a profile (AWS_PROFILE) or keys in its environment";
+    AWS_CREDENTIALS_EXPIRED = "aws.credentials_expired", Engine, Later,
+        "the AWS credentials have expired",
+        "log in again, or use a role: its credentials are renewed by themselves";
+    AWS_CREDENTIALS_REFUSED = "aws.credentials_refused", Engine, Later,
+        "AWS does not know the access key, or its secret does not match",
+        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; all three must be of one set";
+    AWS_ACCESS_DENIED = "aws.access_denied", Engine, Later,
+        "AWS knows us and does not allow the action",
+        "allow the action in IAM; the work is tried again by itself";
+    AWS_WRONG_REGION = "aws.wrong_region", Engine, Later,
+        "the bucket or queue is in another region than the one that was asked, or no region is set",
+        "set the region to the one that the message names";
+    AWS_CLOCK_SKEWED = "aws.clock_skewed", Engine, Later,
+        "this machine's clock is more than 15 minutes off, so AWS refuses its signatures",
+        "set the clock (chronyc makestep); the work is tried again by itself";
+    AWS_UNREACHABLE = "aws.unreachable", Engine, Later,
+        "the AWS endpoint cannot be reached or does not answer in time",
+        "check endpoint, region, DNS, and the way out (NAT gateway or VPC endpoint, security groups)";
+    AWS_THROTTLED = "aws.throttled", Engine, Later,
+        "AWS asks for fewer requests",
+        "it is tried again by itself; if it stays, spread the keys over more prefixes or have fewer workers";
 
     // --- transforms ---
     TRANSFORM_FAILED = "transform.failed", Input, Never,
