@@ -91,7 +91,7 @@ fn answer(raw: &HttpResponse) -> Answer {
         status: raw.status().as_u16(),
         code: None,
         message: None,
-        request_id: header("x-amz-request-id"),
+        request_id: header("x-amz-request-id").or_else(|| header("x-amzn-requestid")),
         region: header("x-amz-bucket-region"),
         date: header("date"),
     }

@@ -3,7 +3,15 @@
 mod access;
 mod failure;
 mod s3;
+mod secrets;
+mod service;
+mod sns;
+mod sqs;
+mod verdict;
 
 pub use access::{Access, load};
 pub use aws_config::SdkConfig;
-pub use s3::{Checksums, S3Settings, S3Store};
+pub use s3::{Checksums, ListedVersion, S3Settings, S3Store};
+pub use secrets::{SecretValue, SecretsManager};
+pub use sns::Topic;
+pub use sqs::{Depth, MESSAGES_AT_A_TIME, Message, Queue};

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ssh::LoginMethod;
 
-/// Where a secret lies: `env:NAME` or `file:PATH`.
+/// Where a secret lies: `env:NAME`, `file:PATH` or `aws-sm:NAME[#FIELD]`.
 ///
 /// ```
 /// use outport_core::credential::SecretRef;
 /// assert_eq!("env:ACME_PASSWORD".parse(), Ok(SecretRef::Env("ACME_PASSWORD".into())));
+/// let of_aws = SecretRef::AwsSm { name: "outport/acme".into(), field: Some("key".into()) };
+/// assert_eq!("aws-sm:outport/acme#key".parse(), Ok(of_aws));
 /// assert!("hunter2".parse::<SecretRef>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,19 @@ pub enum SecretRef {
     Env(String),
     /// A file that the worker can read; a trailing newline is not part of the secret.
     File(PathBuf),
+    /// A secret of AWS Secrets Manager.
+    AwsSm {
+        /// Its name or ARN.
+        name: String,
+        /// The field of a secret that is a JSON object; without one the whole text is the secret.
+        field: Option<String>,
+    },
+}
+
+/// Name or ARN of a secret: letters, digits and `/_+=.@-`, in an ARN `:` too; at most 512 characters and an ARN around them.
+fn is_secret_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-:".contains(c);
+    !name.is_empty() && name.len() <= 640 && name.chars().all(allowed)
 }
 
 impl FromStr for SecretRef {
@@ -42,8 +57,21 @@ impl FromStr for SecretRef {
                 Ok(Self::File(path.into()))
             }
             Some(("file", _)) => Err("a file: reference needs a path".into()),
-            Some(("aws-sm", _)) => Err("aws-sm: references are not available yet; use env: or file:".into()),
-            _ => Err("a secret is given by reference, env:NAME or file:PATH, never by itself".into()),
+            Some(("aws-sm", rest)) => {
+                let (name, field) = match rest.split_once('#') {
+                    Some((name, field)) => (name, Some(field)),
+                    None => (rest, None),
+                };
+                let is_field = |field: &str| !field.is_empty() && !field.contains(char::is_control);
+                if !is_secret_name(name) || !field.is_none_or(is_field) {
+                    return Err("an aws-sm: reference is aws-sm:NAME or aws-sm:NAME#FIELD".into());
+                }
+                Ok(Self::AwsSm { name: name.into(), field: field.map(str::to_owned) })
+            }
+            _ => Err(
+                "a secret is given by reference, env:NAME, file:PATH or aws-sm:NAME#FIELD, never by itself"
+                    .into(),
+            ),
         }
     }
 }
@@ -53,6 +81,8 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::AwsSm { name, field: None } => write!(f, "aws-sm:{name}"),
+            Self::AwsSm { name, field: Some(field) } => write!(f, "aws-sm:{name}#{field}"),
         }
     }
 }
@@ -99,6 +129,14 @@ impl CredentialRef {
     /// With a password alone.
     pub fn password(secret: SecretRef) -> Self {
         Self { key: None, password: Some(secret) }
+    }
+
+    /// All the references, in the order in which they are read.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let key = self.key.iter().flat_map(|key| {
+            [Some(&key.key), key.passphrase.as_ref(), key.certificate.as_ref()].into_iter().flatten()
+        });
+        key.chain(&self.password)
     }
 
     /// As it stands in the database: one JSON text.

@@ -53,6 +53,12 @@ pub struct Timing {
     pub garbage: Duration,
     /// Such an object goes when it is older than this: it may belong to a transaction that is still under way.
     pub garbage_age: Duration,
+    /// How long a message of the intake queue is hidden from others; renewed every third of it while it is worked on.
+    pub visibility: Duration,
+    /// After this long messages that could not be recorded are let go; they come again.
+    pub hold: Duration,
+    /// A comparison of a bucket with the ledger leaves out what is younger: its event may still be on the way.
+    pub grace: Duration,
     /// A drain gives running work this long before its leases are released.
     pub drain: Duration,
 }
@@ -91,6 +97,9 @@ impl Default for Timing {
             post_for: s(24 * HOUR),
             garbage: s(6 * HOUR),
             garbage_age: s(24 * HOUR),
+            visibility: s(MINUTE),
+            hold: s(10 * MINUTE),
+            grace: s(5 * MINUTE),
             drain: s(30 * SECOND),
         }
     }
@@ -125,6 +134,9 @@ impl Timing {
             post_for: one(self.post_for),
             garbage: one(self.garbage),
             garbage_age: one(self.garbage_age),
+            visibility: one(self.visibility),
+            hold: one(self.hold),
+            grace: one(self.grace),
             drain: one(self.drain),
         }
     }

@@ -9,7 +9,7 @@ use outport_send::sftp::Algorithms;
 use outport_send::{HostAuthority, HostKeyPin, Proxy, ProxyLogin, Route};
 
 use crate::nearest::nearest;
-use crate::secrets;
+use crate::secrets::Secrets;
 
 fn invalid(message: String) -> Fault {
     Fault::new(&code::CONFIG_INVALID, message)
@@ -59,13 +59,17 @@ pub fn proxy(settings: &EndpointSettings, label: &str) -> Result<Option<Proxy>, 
 }
 
 /// The way to an endpoint, and the version of the proxy's password.
-pub fn route(settings: &EndpointSettings, label: &str) -> Result<(Route, Option<String>), Fault> {
+pub async fn route(
+    settings: &EndpointSettings,
+    label: &str,
+    secrets: &Secrets,
+) -> Result<(Route, Option<String>), Fault> {
     let mut proxy = proxy(settings, label)?;
     let mut version = None;
     if let (Some(proxy), Some(username), Some(password)) =
         (&mut proxy, &settings.proxy_username, &settings.proxy_password)
     {
-        let (password, of) = secrets::read(password, label)?;
+        let (password, of) = secrets.read(password, label).await?;
         version = Some(of);
         proxy.login = Some(ProxyLogin { username: username.clone(), password });
     }

@@ -6,34 +6,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use outport_aws::{SdkConfig, Topic};
 use outport_core::timing::millis;
 use outport_core::{EndpointId, Fault, Timing, WorkerId};
-use outport_objects::{FolderStore, Objects};
+use outport_objects::Objects;
 use outport_store::notices::Notices;
 use outport_store::writer::Writer;
 use outport_store::{Dialect, Store};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::config::{Config, Retention, Workers};
+use crate::config::{Config, Retention, Roots, Workers};
 use crate::data_folder::{self, FolderLock};
 use crate::metrics::Metrics;
 use crate::roles::sender::LateEnds;
-use crate::roles::{Throttles, after_failure};
+use crate::roles::{QueueIntake, TOPIC, Throttles, after_failure};
+use crate::secrets::Secrets;
+use crate::storage::Storage;
 use crate::webhook::{self, Webhook};
-
-/// The bucket of the artifact store that holds snapshots of arrived files.
-pub const ORIGINALS: &str = "originals";
-/// The bucket of the artifact store that holds the outputs of transforms.
-pub const OUTPUTS: &str = "outputs";
 
 /// One process of Outport.
 pub struct Engine {
     pub store: Store,
-    pub buckets: FolderStore,
-    pub artifacts: FolderStore,
+    pub storage: Storage,
+    /// Where events of buckets in S3 come from.
+    pub intake: Option<QueueIntake>,
+    pub secrets: Secrets,
     pub timing: Timing,
     pub horizon: Duration,
+    /// How often buckets of S3 are compared with the ledger.
+    pub reconcile: Option<Duration>,
     pub workers: Workers,
     pub worker: WorkerId,
     pub file_names: bool,
@@ -50,6 +52,7 @@ pub struct Engine {
     pub retention: Retention,
     /// Where people are told.
     pub webhook: Option<Webhook>,
+    pub topic: Option<Topic>,
     stopping: AtomicBool,
     stop_bell: Notify,
     /// Of an embedded engine: nobody else works on this data folder.
@@ -80,40 +83,34 @@ impl Engine {
             None => None,
         };
         let (webhook, timing) = (Webhook::of(&config.notify)?, config.timing());
-        let notices = Notices {
-            targets: webhook.iter().map(|_| webhook::TARGET.to_owned()).collect(),
-            gather_ms: millis(timing.gather),
-        };
+        let notices =
+            Notices { targets: notifier_targets(&webhook, config), gather_ms: millis(timing.gather) };
         let store = open_store(&url).await?.with_notices(notices);
         if store.dialect() == Dialect::Sqlite {
             store.migrate().await.map_err(|e| e.fault())?;
         }
         store.require_schema().await.map_err(|e| e.fault())?;
-        let buckets = open_folder(config.buckets()).await?;
-        let artifacts = open_folder(config.artifacts()).await?;
-        make_private(artifacts.root())?;
-        for folder in [&buckets, &artifacts] {
-            // Temporary files of dead writers; what lives is younger.
-            let removed = folder.clear_leftovers(jiff::Timestamp::now().as_millisecond()).await?;
-            if removed > 0 {
-                tracing::info!(removed, folder = %folder.root().display(), "removed what dead writers left");
-            }
-        }
-        artifacts.make_bucket(ORIGINALS).await?;
-        artifacts.make_bucket(OUTPUTS).await?;
-        if !is_own_artifact_store(&store, artifacts.root()).await? {
-            tracing::warn!(folder = %artifacts.root().display(),
-                "the artifact store belongs to another database: nothing in it will be collected");
+        // Only who needs AWS looks for a region and a role.
+        let needs_aws = matches!(config.roots()?, Roots::S3 { .. }) || !config.notify.topic.is_empty();
+        let aws = if needs_aws { Some(outport_aws::load(&config.aws().access()).await) } else { None };
+        let storage = Storage::open(config, aws.as_ref()).await?;
+        let intake = storage.s3().and(aws.as_ref()).and_then(|aws| QueueIntake::of(config, aws));
+        let topic = aws.as_ref().and_then(|aws| topic_of(config, aws));
+        // In S3 only the maintainer may look, and does so before it removes anything.
+        if storage.folders().is_some() && !storage.is_of(&store).await? {
+            tracing::warn!("the artifact store belongs to another database: nothing in it will be collected");
         }
         let metrics = Arc::new(Metrics::default());
         let worker = WorkerId::from_uuid(Uuid::now_v7());
         let writer = Writer::start(store.clone(), worker, timing.clone(), after_failure);
         Ok(Arc::new(Self {
             store,
-            buckets,
-            artifacts,
+            storage,
+            intake,
+            secrets: Secrets::new(config.aws().access()),
             timing,
             horizon: config.horizon(),
+            reconcile: config.reconcile(),
             workers: config.workers,
             worker,
             writer,
@@ -125,6 +122,7 @@ impl Engine {
             throttles: Throttles::default(),
             retention: config.retention(),
             webhook,
+            topic,
             stopping: AtomicBool::new(false),
             stop_bell: Notify::new(),
             lock,
@@ -133,7 +131,7 @@ impl Engine {
 
     /// The artifact store behind its trait.
     pub fn artifacts(&self) -> &dyn Objects {
-        &self.artifacts
+        self.storage.artifacts()
     }
 
     /// Tells every role to claim nothing more.
@@ -180,6 +178,16 @@ impl Engine {
     }
 }
 
+/// The names of those who are told, as the ledger has them.
+fn notifier_targets(webhook: &Option<Webhook>, config: &Config) -> Vec<String> {
+    let topic = (!config.notify.topic.is_empty()).then_some(TOPIC);
+    webhook.iter().map(|_| webhook::TARGET).chain(topic).map(str::to_owned).collect()
+}
+
+fn topic_of(config: &Config, aws: &SdkConfig) -> Option<Topic> {
+    Some(config.notify.topic.as_str()).filter(|arn| !arn.is_empty()).map(|arn| Topic::new(aws, arn))
+}
+
 /// A fault of the artifact store, seen by a worker. A store that is not there (not mounted) is ours to repair, not the
 /// file's end.
 pub fn ours(fault: Fault) -> Fault {
@@ -204,46 +212,4 @@ pub async fn open_store(url: &str) -> Result<Store, Fault> {
         })?;
     }
     Store::open(url).await.map_err(|error| error.fault())
-}
-
-/// The name of the file in the artifact store that says which ledger it belongs to.
-const LEDGER_FILE: &str = "LEDGER";
-
-/// Whether the artifact store is this ledger's. The first ledger that opens a store writes its id into it; with another
-/// database (a restored, moved or empty one) nothing may be collected there.
-pub async fn is_own_artifact_store(store: &Store, root: &Path) -> Result<bool, Fault> {
-    let id = outport_store::artifacts::ledger_id(store).await.map_err(|e| e.fault())?.to_string();
-    let path = root.join(LEDGER_FILE);
-    let failed = |error: std::io::Error| {
-        Fault::new(&outport_core::code::IO_FAILED, format!("could not use {}: {error}", path.display()))
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim() == id),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::write(&path, format!("{id}\n")).map_err(failed)?;
-            Ok(true)
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// Artifacts are other people's data: nobody but this user reads them.
-fn make_private(folder: &Path) -> Result<(), Fault> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(|error| {
-        Fault::new(
-            &outport_core::code::IO_FAILED,
-            format!("could not make the folder {} private: {error}", folder.display()),
-        )
-    })
-}
-
-async fn open_folder(root: std::path::PathBuf) -> Result<FolderStore, Fault> {
-    std::fs::create_dir_all(&root).map_err(|error| {
-        Fault::new(
-            &outport_core::code::IO_FAILED,
-            format!("could not make the folder {}: {error}", root.display()),
-        )
-    })?;
-    FolderStore::open(root).await
 }

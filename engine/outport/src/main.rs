@@ -14,8 +14,10 @@ mod metrics;
 mod nearest;
 mod output;
 mod put;
+mod reconcile;
 mod roles;
 mod secrets;
+mod storage;
 mod webhook;
 
 use std::process::ExitCode;

@@ -2,15 +2,29 @@
 
 use std::sync::Mutex;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+/// Why a record of the intake queue is no arrival.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Ignored {
+    pub why: &'static str,
+}
 
 /// The process's counters.
 pub struct Metrics {
     pub files_dispatched: Counter,
     pub files_duplicate: Counter,
+    /// Files that no event told of.
+    pub files_missed: Counter,
+    /// Messages of the intake queue that no parser knows, each time that one comes.
+    pub intake_unreadable: Counter,
+    /// Records of the intake queue that are no arrivals.
+    pub intake_ignored: Family<Ignored, Counter>,
     pub transforms_ended: Counter,
     pub deliveries_delivered: Counter,
     pub attempts_failed: Counter,
@@ -34,6 +48,12 @@ impl Default for Metrics {
         };
         let files_dispatched = counter("files_dispatched", "Files recorded");
         let files_duplicate = counter("files_duplicate", "Sightings of files that were known already");
+        let files_missed =
+            counter("files_missed", "Files that no event had told of, found by comparing buckets");
+        let intake_unreadable = counter(
+            "intake_unreadable",
+            "Messages of the intake queue that cannot be read, each time one comes",
+        );
         let transforms_ended = counter("transforms_ended", "Transforms that succeeded or failed");
         let deliveries_delivered = counter("deliveries_delivered", "Deliveries that ended with a receipt");
         let attempts_failed = counter("attempts_failed", "Attempts that ended with a fault");
@@ -44,11 +64,22 @@ impl Default for Metrics {
         let bytes_sent = counter("bytes_sent", "Bytes of delivered files");
         let statements =
             counter("database_statements", "Statements said to the database, BEGIN and COMMIT included");
+        let intake_ignored = Family::<Ignored, Counter>::default();
+        // A family without a member is not shown at all.
+        drop(intake_ignored.get_or_create(&Ignored { why: "unknown_version" }));
+        registry.register(
+            "intake_ignored",
+            "Records of the intake queue that are no arrivals",
+            intake_ignored.clone(),
+        );
         let sends_in_flight = Gauge::default();
         registry.register("sends_in_flight", "Deliveries in flight", sends_in_flight.clone());
         Self {
             files_dispatched,
             files_duplicate,
+            files_missed,
+            intake_unreadable,
+            intake_ignored,
             transforms_ended,
             deliveries_delivered,
             attempts_failed,

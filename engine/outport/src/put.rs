@@ -4,9 +4,38 @@ use std::path::Path;
 
 use bytes::Bytes;
 use indicatif::ProgressBar;
+use outport_aws::S3Store;
 use outport_core::{Fault, ObjectKey, code};
-use outport_objects::{FolderStore, PIECE_BYTES, Stored, intake};
+use outport_objects::{FolderStore, ObjectWriter, PIECE_BYTES, Stored, intake};
 use tokio::io::AsyncReadExt;
+
+use crate::config::{Config, Roots};
+
+/// Where people put files.
+pub enum Buckets {
+    Folders(FolderStore),
+    S3(S3Store),
+}
+
+impl Buckets {
+    /// The configured ones.
+    pub async fn open(config: &Config) -> Result<Self, Fault> {
+        Ok(match config.roots()? {
+            Roots::Folders { buckets, .. } => Self::Folders(FolderStore::open(buckets).await?),
+            Roots::S3 { .. } => {
+                let aws = outport_aws::load(&config.aws().access()).await;
+                Self::S3(S3Store::new(&aws, config.aws().s3()))
+            }
+        })
+    }
+
+    async fn replace(&self, bucket: &str, key: &str) -> Result<Box<dyn ObjectWriter>, Fault> {
+        match self {
+            Self::Folders(folders) => folders.replace(bucket, key).await,
+            Self::S3(s3) => s3.replace(bucket, key).await,
+        }
+    }
+}
 
 /// Bucket and key of `s3://bucket/key`.
 pub fn parse_url(url: &str) -> Result<(String, ObjectKey), Fault> {
@@ -38,9 +67,9 @@ fn will_be_taken_in(key: &ObjectKey) -> Result<(), Fault> {
     ))
 }
 
-/// Copies `file` into the bucket under a temporary name, then renames it into place. `progress` grows by bytes.
+/// Copies `file` into the bucket, whole or not at all, in the place of whatever is there. `progress` grows by bytes.
 pub async fn put(
-    buckets: &FolderStore,
+    buckets: &Buckets,
     file: &Path,
     bucket: &str,
     key: &ObjectKey,

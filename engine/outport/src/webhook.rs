@@ -23,7 +23,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use uuid::Uuid;
 
 use crate::config::Notify;
-use crate::secrets;
+use crate::secrets::Secrets;
 
 /// The webhook's name in the ledger.
 pub const TARGET: &str = "webhook";
@@ -81,15 +81,15 @@ impl Webhook {
     ///
     /// # Errors
     /// `notify.unreachable`, `notify.refused`, `credential.missing`.
-    pub async fn post(&self, id: Uuid, body: Bytes, limit: Duration) -> Result<(), Fault> {
-        match tokio::time::timeout(limit, self.try_post(id, body)).await {
+    pub async fn post(&self, id: Uuid, body: Bytes, limit: Duration, secrets: &Secrets) -> Result<(), Fault> {
+        match tokio::time::timeout(limit, self.try_post(id, body, secrets)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unreachable(&format!("it did not answer within {limit:?}"))),
         }
     }
 
-    async fn try_post(&self, id: Uuid, body: Bytes) -> Result<(), Fault> {
-        let (secret, _) = secrets::read(&self.secret, "notify.secret")?;
+    async fn try_post(&self, id: Uuid, body: Bytes, secrets: &Secrets) -> Result<(), Fault> {
+        let (secret, _) = secrets.read(&self.secret, "notify.secret").await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let request = Request::post(self.path.as_str())
             .header(header::HOST, self.authority.as_str())
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn notify(webhook: &str, secret: &str, ca: &str) -> Notify {
-        Notify { webhook: webhook.into(), secret: secret.into(), ca: ca.into() }
+        Notify { webhook: webhook.into(), secret: secret.into(), topic: String::new(), ca: ca.into() }
     }
 
     #[test]

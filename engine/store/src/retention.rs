@@ -26,11 +26,12 @@ const ROWS: i64 = 5_000;
 
 /// Marks artifacts that are older than `age` and that nothing open needs as expired, and says where they lie: the caller
 /// removes the objects. What it does not get to (a crash) is garbage, and collected as such. At most 5,000 a call; `None`:
-/// the duty is another's.
+/// the duty is another's. Originals that lie in other people's buckets do not expire: `originals` is false then.
 pub async fn expire_artifacts(
     store: &Store,
     duty: Duty,
     age: Duration,
+    originals: bool,
 ) -> Result<Option<Vec<ArtifactRow>>, StoreError> {
     let tx = store.begin("expiring artifacts").await?;
     if !duty.is_held(&tx).await? {
@@ -41,13 +42,13 @@ pub async fn expire_artifacts(
     let rows = tx
         .rows(
             "UPDATE artifact SET expires_at = {now} WHERE expires_at IS NULL AND id IN ( \
-               SELECT a.id FROM artifact a WHERE a.expires_at IS NULL AND a.created_at < {now} - $1 \
+               SELECT a.id FROM artifact a WHERE a.expires_at IS NULL AND a.created_at < {now} - $1 AND ($3 OR a.transform_id IS NOT NULL) \
                  AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.file_id = a.file_id AND d.settled_at IS NULL) \
                  AND NOT EXISTS (SELECT 1 FROM transform t WHERE t.file_id = a.file_id AND t.settled_at IS NULL) \
                  AND NOT EXISTS (SELECT 1 FROM replay r WHERE r.ended_at IS NULL) \
                ORDER BY a.created_at LIMIT $2) \
              RETURNING bucket, key, version_id, etag, size_bytes, sha256",
-            args![millis(age), ROWS],
+            args![millis(age), ROWS, originals],
         )
         .await?;
     let expired = rows.iter().map(|row| read_artifact(row, doing)).collect::<Result<_, _>>()?;

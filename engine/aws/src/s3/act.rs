@@ -7,6 +7,8 @@ use std::fmt;
 pub(crate) enum Act {
     /// Is the bucket there? HeadBucket.
     FindBucket,
+    /// GetBucketVersioning.
+    FindVersioning,
     /// HeadObject.
     Look,
     /// GetObject of what is there now.
@@ -19,6 +21,12 @@ pub(crate) enum Act {
     GiveUp,
     /// ListObjectsV2.
     List,
+    /// ListObjectVersions.
+    ListVersions,
+    /// GetObjectTagging of what is there now.
+    ReadTags,
+    /// GetObjectTagging with a version id.
+    ReadVersionTags,
     /// DeleteObject.
     Delete,
 }
@@ -28,11 +36,14 @@ impl Act {
     pub(crate) const fn verb(self) -> &'static str {
         match self {
             Self::FindBucket => "find",
+            Self::FindVersioning => "ask whether versions are kept in",
             Self::Look => "look at",
             Self::Read | Self::ReadVersion => "read",
             Self::Write => "write",
             Self::GiveUp => "give up the upload to",
             Self::List => "list",
+            Self::ListVersions => "list the versions of",
+            Self::ReadTags | Self::ReadVersionTags => "read the tags of",
             Self::Delete => "delete",
         }
     }
@@ -41,17 +52,21 @@ impl Act {
     pub(crate) const fn iam_action(self) -> &'static str {
         match self {
             Self::FindBucket | Self::List => "s3:ListBucket",
+            Self::FindVersioning => "s3:GetBucketVersioning",
             Self::Look | Self::Read => "s3:GetObject",
             Self::ReadVersion => "s3:GetObjectVersion",
             Self::Write => "s3:PutObject",
             Self::GiveUp => "s3:AbortMultipartUpload",
+            Self::ListVersions => "s3:ListBucketVersions",
+            Self::ReadTags => "s3:GetObjectTagging",
+            Self::ReadVersionTags => "s3:GetObjectVersionTagging",
             Self::Delete => "s3:DeleteObject",
         }
     }
 
     /// Whether the action is allowed on the bucket, not on its objects.
     pub(crate) const fn is_on_bucket(self) -> bool {
-        matches!(self, Self::FindBucket | Self::List)
+        matches!(self, Self::FindBucket | Self::FindVersioning | Self::List | Self::ListVersions)
     }
 }
 

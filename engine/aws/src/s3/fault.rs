@@ -2,75 +2,28 @@
 //!
 //! The error codes are those of the S3 API reference ("Error responses"), and what compatible stores were seen to say.
 
-use outport_core::{Code, Fault, code};
+use outport_core::{Fault, code};
 
 use super::act::{Act, Place};
 use crate::failure::{Answer, Failure};
+use crate::verdict::{Verdict, cause, common, named_action, says, without_answer};
 
 /// The fault of a request that did not do what it should.
 pub(crate) fn fault_of(act: Act, place: &Place, failure: &Failure) -> Fault {
     let verdict = match failure {
-        Failure::NoCredentials(_) => Verdict::plain(&code::AWS_CREDENTIALS_MISSING),
-        Failure::NoAnswer(_) => Verdict::plain(&code::AWS_UNREACHABLE),
-        // The SDK's own words; nothing was sent.
-        Failure::Other(cause) if cause.to_lowercase().contains("region must be set") => Verdict::hinted(
-            &code::AWS_WRONG_REGION,
-            "set the region in the settings, in AWS_REGION or in the profile",
-        ),
-        Failure::Other(_) => Verdict::hinted(
-            &code::OBJECT_STORE_FAILED,
-            "see the cause in the message; it is tried again by itself",
-        ),
         Failure::Answer(answer) => judge(act, place, answer),
+        other => without_answer(other, &code::OBJECT_STORE_FAILED)
+            .unwrap_or_else(|| Verdict::plain(&code::OBJECT_STORE_FAILED)),
     };
-    let message = format!("could not {} {place}: {}", act.verb(), cause(failure));
+    let (region, clock) = match failure {
+        Failure::Answer(answer) => (is_elsewhere(answer), verdict.code == &code::AWS_CLOCK_SKEWED),
+        _ => (false, false),
+    };
+    let message = format!("could not {} {place}: {}", act.verb(), cause(failure, region, clock));
     let fault = Fault::new(verdict.code, message);
     match verdict.hint {
         Some(hint) => fault.with_hint(hint),
         None => fault,
-    }
-}
-
-struct Verdict {
-    code: &'static Code,
-    hint: Option<String>,
-}
-
-impl Verdict {
-    fn plain(code: &'static Code) -> Self {
-        Self { code, hint: None }
-    }
-
-    fn hinted(code: &'static Code, hint: impl Into<String>) -> Self {
-        Self { code, hint: Some(hint.into()) }
-    }
-}
-
-fn cause(failure: &Failure) -> String {
-    match failure {
-        Failure::NoCredentials(cause) | Failure::NoAnswer(cause) | Failure::Other(cause) => cause.clone(),
-        Failure::Answer(answer) => {
-            let code = answer.code.as_deref().unwrap_or("no reason given");
-            let mut text = format!("{code} (status {})", answer.status);
-            if let Some(message) = &answer.message {
-                text.push_str(": ");
-                text.push_str(message.replace(['\n', '\r'], " ").trim_end_matches('.'));
-            }
-            if let Some(region) = &answer.region
-                && is_elsewhere(answer)
-            {
-                text.push_str(&format!("; the bucket is in {region}"));
-            }
-            if let Some(date) = &answer.date
-                && is_skewed(answer)
-            {
-                text.push_str(&format!("; the server's clock says {date}"));
-            }
-            if let Some(id) = &answer.request_id {
-                text.push_str(&format!(" (request {id})"));
-            }
-            text
-        }
     }
 }
 
@@ -111,31 +64,12 @@ fn judge_code(act: Act, place: &Place, answer: &Answer, word: &str) -> Option<Ve
             "another request was at the same key; it is tried again by itself",
         ),
         "InvalidObjectState" => Verdict::plain(&code::OBJECT_ARCHIVED),
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
-            Verdict::plain(&code::AWS_CREDENTIALS_EXPIRED)
-        }
-        "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "InvalidToken"
-        | "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "InvalidSecurity"
-        | "NotSignedUp" => Verdict::plain(&code::AWS_CREDENTIALS_REFUSED),
         "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => {
             wrong_region(answer)
         }
         // Also said of malformed signatures, then without a region in it.
         "AuthorizationHeaderMalformed" if says(answer, "region") => wrong_region(answer),
         "AuthorizationHeaderMalformed" => Verdict::plain(&code::AWS_CREDENTIALS_REFUSED),
-        "RequestTimeTooSkewed" | "RequestExpired" => Verdict::plain(&code::AWS_CLOCK_SKEWED),
-        "SlowDown"
-        | "ServiceUnavailable"
-        | "Throttling"
-        | "ThrottlingException"
-        | "TooManyRequests"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "BandwidthLimitExceeded" => Verdict::plain(&code::AWS_THROTTLED),
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "AccessDeniedException" => {
             denied(act, place, answer)
         }
@@ -149,24 +83,16 @@ fn judge_code(act: Act, place: &Place, answer: &Answer, word: &str) -> Option<Ve
             &code::OBJECT_STORE_FAILED,
             "the bucket's KMS key is disabled, deleted or in another region; see the message",
         ),
-        _ => return None,
+        word => return common(answer, word),
     })
 }
 
 fn is_read(act: Act) -> bool {
-    matches!(act, Act::Look | Act::Read | Act::ReadVersion)
+    matches!(act, Act::Look | Act::Read | Act::ReadVersion | Act::ReadTags | Act::ReadVersionTags)
 }
 
 fn is_elsewhere(answer: &Answer) -> bool {
     matches!(answer.status, 301 | 307) || answer.code.as_deref() == Some("AuthorizationHeaderMalformed")
-}
-
-fn is_skewed(answer: &Answer) -> bool {
-    answer.code.as_deref() == Some("RequestTimeTooSkewed")
-}
-
-fn says(answer: &Answer, word: &str) -> bool {
-    answer.message.as_ref().is_some_and(|message| message.to_lowercase().contains(word))
 }
 
 fn gone() -> Verdict {
@@ -206,15 +132,17 @@ fn not_implemented() -> Verdict {
 
 /// The hint names the action and what it is needed on: that is a line of an IAM policy.
 fn denied(act: Act, place: &Place, answer: &Answer) -> Verdict {
-    // AWS names the action itself where it can: "... is not authorized to perform: kms:Decrypt on resource: ...".
-    let named = answer.message.as_deref().and_then(named_action);
+    // AWS names the action itself where it can.
+    let named = named_action(answer);
     let action = named.unwrap_or(act.iam_action());
     if !action.starts_with("s3:") {
         let hint = format!("allow {action} to this role (for KMS in the key's policy too)");
         return Verdict::hinted(&code::AWS_ACCESS_DENIED, hint);
     }
     let bucket = &place.bucket;
-    let on_bucket = if named.is_some() { action == "s3:ListBucket" } else { act.is_on_bucket() };
+    let is_of_buckets =
+        |action: &str| action.starts_with("s3:ListBucket") || action.starts_with("s3:GetBucket");
+    let on_bucket = if named.is_some() { is_of_buckets(action) } else { act.is_on_bucket() };
     let resource =
         if on_bucket { format!("arn:aws:s3:::{bucket}") } else { format!("arn:aws:s3:::{bucket}/*") };
     let mut hint =
@@ -225,15 +153,6 @@ fn denied(act: Act, place: &Place, answer: &Answer) -> Verdict {
         ));
     }
     Verdict::hinted(&code::AWS_ACCESS_DENIED, hint)
-}
-
-/// The action in AWS's sentence, if it looks like one.
-fn named_action(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("not authorized to perform: ")?;
-    let action = rest.split([' ', ',', '.']).next()?;
-    let (service, verb) = action.split_once(':')?;
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    (plain(service) && plain(verb)).then_some(action)
 }
 
 #[cfg(test)]

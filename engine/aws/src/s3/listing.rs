@@ -99,7 +99,7 @@ impl Walk {
 }
 
 /// A key as `encoding-type=url` gives it: `+` is a space, the rest percent-encoded. `None` when it is not UTF-8.
-fn decoded(key: &str) -> Option<String> {
+pub(super) fn decoded(key: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(key.len());
     let mut rest = key.bytes();
     while let Some(byte) = rest.next() {

@@ -7,6 +7,7 @@ mod parts;
 mod reading;
 mod settings;
 mod upload;
+mod versions;
 mod writing;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation}
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::BucketVersioningStatus;
 use futures_util::stream::BoxStream;
 use outport_core::{Fault, Millis, code};
 use outport_objects::key::{check_bucket, check_key};
@@ -29,7 +31,8 @@ use tokio::sync::Semaphore;
 use self::act::{Act, Place};
 use self::fault::fault_of;
 pub use self::settings::{Checksums, S3Settings};
-use self::writing::S3Writer;
+pub use self::versions::ListedVersion;
+use self::writing::{Publish, S3Writer};
 use crate::failure::Failure;
 
 /// Buckets in S3. Cheap to clone.
@@ -84,6 +87,53 @@ impl S3Store {
         let client = Client::from_conf(config);
         Self { shared: Arc::new(Shared { client, settings, ahead, known: Mutex::default() }) }
     }
+
+    /// Starts to write an object in the place of whatever is there: for people who upload, never for artifacts.
+    ///
+    /// # Errors
+    /// Those of [`create`](Objects::create) without `object.exists`.
+    pub async fn replace(&self, bucket: &str, key: &str) -> Result<Box<dyn ObjectWriter>, Fault> {
+        self.start(bucket, key, Publish::Replacing).await
+    }
+
+    /// Makes sure that the bucket is there; that we may not look is no error.
+    ///
+    /// # Errors
+    /// `intake.bucket_missing`, `aws.*`.
+    pub async fn find_bucket(&self, bucket: &str) -> Result<(), Fault> {
+        self.shared.find_bucket(bucket).await
+    }
+
+    /// Makes sure that the bucket may be listed, which tells a missing object from a forbidden one.
+    ///
+    /// # Errors
+    /// `intake.bucket_missing`, `aws.access_denied` without `s3:ListBucket`, `aws.*`.
+    pub async fn may_list(&self, bucket: &str) -> Result<(), Fault> {
+        let listed = self.shared.client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
+        listed
+            .map(|_| ())
+            .map_err(|error| self.shared.fault(Act::List, &Place::new(bucket, ""), &Failure::of(&error)))
+    }
+
+    /// Whether the bucket keeps versions now; `None`: it gives an answer that is not S3's (moto 5.2 does).
+    ///
+    /// # Errors
+    /// `aws.access_denied` without `s3:GetBucketVersioning`, `aws.*`.
+    pub async fn is_versioned(&self, bucket: &str) -> Result<Option<bool>, Fault> {
+        match self.shared.client.get_bucket_versioning().bucket(bucket).send().await {
+            Ok(told) => Ok(Some(told.status() == Some(&BucketVersioningStatus::Enabled))),
+            Err(error) => match Failure::of(&error) {
+                failure if failure.status() == Some(200) => Ok(None),
+                failure => Err(self.shared.fault(Act::FindVersioning, &Place::new(bucket, ""), &failure)),
+            },
+        }
+    }
+
+    async fn start(&self, bucket: &str, key: &str, publish: Publish) -> Result<Box<dyn ObjectWriter>, Fault> {
+        let place = checked(bucket, key)?;
+        self.shared.find_bucket(bucket).await?;
+        Ok(Box::new(S3Writer::new(self.shared.clone(), place, publish)))
+    }
 }
 
 #[async_trait]
@@ -101,9 +151,7 @@ impl Objects for S3Store {
     }
 
     async fn create(&self, bucket: &str, key: &str) -> Result<Box<dyn ObjectWriter>, Fault> {
-        let place = checked(bucket, key)?;
-        self.shared.find_bucket(bucket).await?;
-        Ok(Box::new(S3Writer::new(self.shared.clone(), place)))
+        self.start(bucket, key, Publish::IfAbsent).await
     }
 
     fn list(&self, bucket: &str, prefix: &str) -> BoxStream<'static, Result<Listed, Fault>> {

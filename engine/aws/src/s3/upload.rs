@@ -199,7 +199,8 @@ impl Running {
         let place = &self.target.place;
         let request =
             self.target.shared.client.complete_multipart_upload().bucket(&place.bucket).key(&place.key);
-        let request = request.upload_id(&self.id).if_none_match("*").multipart_upload(parts.build());
+        let request = request.upload_id(&self.id).set_if_none_match(self.target.if_none_match());
+        let request = request.multipart_upload(parts.build());
         match request.send().await {
             Ok(stored) => Ok(stored.e_tag().map(bare)),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! Writes an object that does not exist yet: a small one in one request, a large one in parts.
+//! Writes an object: a small one in one request, a large one in parts.
 
 use std::sync::Arc;
 
@@ -39,11 +39,21 @@ pub(super) struct Target {
     pub(super) shared: Arc<Shared>,
     pub(super) place: Place,
     pub(super) mark: String,
+    pub(super) publish: Publish,
+}
+
+/// What becomes of an object that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Publish {
+    /// It stays, and the write fails.
+    IfAbsent,
+    /// The write takes its place; with versions it stays as an older one.
+    Replacing,
 }
 
 impl S3Writer {
-    pub(super) fn new(shared: Arc<Shared>, place: Place) -> Self {
-        let target = Target { shared, place, mark: Uuid::new_v4().simple().to_string() };
+    pub(super) fn new(shared: Arc<Shared>, place: Place, publish: Publish) -> Self {
+        let target = Target { shared, place, mark: Uuid::new_v4().simple().to_string(), publish };
         Self {
             target,
             hash: Sha256::new(),
@@ -118,7 +128,8 @@ impl Target {
     /// Writes the whole object with one request, if the key is free. Gives its etag.
     async fn put(&self, content: Bytes) -> Result<Option<String>, Fault> {
         let request = self.shared.client.put_object().bucket(&self.place.bucket).key(&self.place.key);
-        let request = request.if_none_match("*").metadata(MARK, &self.mark).body(ByteStream::from(content));
+        let request = request.set_if_none_match(self.if_none_match()).metadata(MARK, &self.mark);
+        let request = request.body(ByteStream::from(content));
         match request.send().await {
             Ok(stored) => Ok(stored.e_tag().map(bare)),
             Err(error) => {
@@ -137,6 +148,11 @@ impl Target {
         let found = self.shared.look(&self.place).await.ok()??;
         let is_ours = found.metadata().and_then(|all| all.get(MARK)) == Some(&self.mark);
         is_ours.then(|| found.e_tag().map(bare))
+    }
+
+    /// The condition of the request that makes the object visible.
+    pub(super) fn if_none_match(&self) -> Option<String> {
+        (self.publish == Publish::IfAbsent).then(|| "*".to_owned())
     }
 
     pub(super) fn fault(&self, failure: &Failure) -> Fault {

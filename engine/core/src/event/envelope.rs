@@ -1,4 +1,4 @@
-//! The three envelopes, one inside the other: S3 notification, SNS, EventBridge.
+//! The envelopes, one inside the other: S3 notification, SNS, EventBridge (of S3, and of Transfer Family).
 //!
 //! Only the fields that we use are read, so that new ones do no harm and a body of a megabyte makes no tree of values.
 //! What carries identity (bucket, key, version id, etag) must be of the right type: a guess there could name another
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decode::decode;
+use super::transfer::{Upload, is_complete_upload};
 use super::{EventSource, Ignored, ObjectEvent, Record};
 use crate::fault::{Fault, code};
 use crate::key::{KeyError, MAX_KEY_BYTES, ObjectKey, Shown};
@@ -121,7 +122,7 @@ struct Bucket {
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Object {
     key: String,
     size: Option<u64>,
@@ -157,13 +158,18 @@ impl Carrier {
             return Ok(vec![Record::Ignored { reason: Ignored::TestEvent }]);
         }
         if let (Some(name), Some(detail)) = (&envelope.detail_type, envelope.detail) {
-            let source = envelope.source.as_deref();
-            if source != Some("aws.s3") {
-                let source = Shown(source.unwrap_or_default());
-                return Err(format!("it is an EventBridge event of {source:?}, not of \"aws.s3\"").into());
-            }
             let id = token("id", envelope.id)?;
-            return self.event_bridge(name, id, envelope.time.as_deref(), detail).map(|record| vec![record]);
+            let time = envelope.time.as_deref();
+            return match envelope.source.as_deref() {
+                Some("aws.s3") => self.event_bridge(name, id, time, detail),
+                Some("aws.transfer") => self.transfer(name, id, time, detail),
+                source => {
+                    let source = Shown(source.unwrap_or_default());
+                    let known = "not of \"aws.s3\" or \"aws.transfer\"";
+                    return Err(format!("it is an EventBridge event of {source:?}, {known}").into());
+                }
+            }
+            .map(|record| vec![record]);
         }
         match (envelope.sns_type.as_deref(), envelope.message, &self.sns) {
             (Some("Notification"), Some(message), None) => {
@@ -222,6 +228,28 @@ impl Carrier {
             return Ok(ignored(Ignored::UnknownVersion, version));
         }
         self.arrival(subject, |raw| ObjectKey::new(raw), EventSource::EventBridge, id, time)
+    }
+
+    fn transfer(
+        &self,
+        name: &str,
+        id: Option<String>,
+        time: Option<&str>,
+        detail: &RawValue,
+    ) -> Result<Record, Problem> {
+        if !is_complete_upload(name) {
+            return Ok(ignored(Ignored::OtherEvent, name));
+        }
+        let upload: Upload = read(detail.get()).map_err(|e| format!("its detail: {}", e.cause))?;
+        let (bucket, key) = upload.place().ok_or("its file-path is not /bucket/key")?;
+        let object = Object {
+            key: key.to_owned(),
+            size: upload.bytes,
+            e_tag: upload.etag.clone(),
+            ..Object::default()
+        };
+        let subject = Subject { version: None, bucket: Bucket { name: bucket.to_owned() }, object };
+        self.arrival(subject, |raw| ObjectKey::new(raw), EventSource::Transfer, id, time)
     }
 
     fn arrival(

@@ -5,6 +5,7 @@
 //! | S3 notification, event version 2.x, `ObjectCreated:*` | one record for each entry |
 //! | the same inside SNS (`Message` is a JSON text) | the same, source `sns` |
 //! | EventBridge `Object Created` | one record; its key is raw, not encoded |
+//! | EventBridge `SFTP Server File Upload Completed` of Transfer Family (FTPS, FTP) | one record without a version, source `transfer` |
 //! | `s3:TestEvent`, removals, other event names, another major version | [`Record::Ignored`], named |
 //! | an arrival whose key cannot be a file | [`Record::Rejected`] |
 //! | anything else | a fault `event.unknown_body`: the message stays for the dead-letter queue, nothing is lost |
@@ -12,6 +13,7 @@
 mod decode;
 mod envelope;
 mod source;
+mod transfer;
 
 use std::fmt;
 

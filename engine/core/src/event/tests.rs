@@ -105,6 +105,37 @@ fn a_notification_tells_everything() {
 }
 
 #[test]
+fn a_complete_upload_through_transfer_family_is_an_arrival_and_a_broken_one_is_not() {
+    let event = |name: &str, path: &str| {
+        json!({
+            "version": "0", "id": "eb-2", "detail-type": name, "source": "aws.transfer", "account": "1",
+            "time": "2026-01-02T03:04:05Z", "region": "eu-central-1", "resources": [],
+            "detail": {"status-code": "COMPLETED", "protocol": "SFTP", "bytes": 7, "client-ip": "192.0.2.1",
+                       "etag": "9b2c", "file-path": path, "server-id": "s-1", "username": "acme",
+                       "session-id": "x", "start-timestamp": "2026-01-02T03:04:04.1Z",
+                       "end-timestamp": "2026-01-02T03:04:04.9Z"}
+        })
+    };
+    let arrived = arrived(&event("SFTP Server File Upload Completed", "/in/home/acme/a+b%20c.json"));
+    let want = ObjectEvent {
+        bucket: "in".into(),
+        key: ObjectKey::new("home/acme/a+b%20c.json").unwrap(),
+        version_id: None,
+        sequencer: None,
+        etag: Some("9b2c".into()),
+        size_bytes: Some(7),
+        event_at: HAPPENED - 678,
+        source: EventSource::Transfer,
+        message_id: Some("eb-2".into()),
+    };
+    assert_eq!(arrived, want);
+    let failed = one(&event("SFTP Server File Upload Failed", "/in/home/acme/a"));
+    assert!(matches!(failed, Record::Ignored { reason: Ignored::OtherEvent(_) }), "{failed:?}");
+    let fault = read(&event("SFTP Server File Upload Completed", "fs-1/a")).unwrap_err();
+    assert!(fault.message.contains("its file-path is not /bucket/key"), "{fault}");
+}
+
+#[test]
 fn one_object_version_has_one_identity_through_every_envelope() {
     let object = json!({"key": "a b.json", "etag": "9b2c", "version-id": "v1"});
     let bodies =

@@ -87,6 +87,12 @@ codes! {
     AWS_UNREACHABLE = "aws.unreachable", Engine, Later,
         "the AWS endpoint cannot be reached or does not answer in time",
         "check endpoint, region, DNS, and the way out (NAT gateway or VPC endpoint, security groups)";
+    AWS_NOT_FOUND = "aws.not_found", Engine, Later,
+        "AWS has no such queue, job queue, job definition, secret or topic",
+        "check its name or ARN, the region and the account; the work is tried again by itself";
+    AWS_REQUEST_FAILED = "aws.request_failed", Engine, Later,
+        "AWS did not do what it was asked to",
+        "see the code and text in the message; the work is tried again by itself";
     AWS_THROTTLED = "aws.throttled", Engine, Later,
         "AWS asks for fewer requests",
         "it is tried again by itself; if it stays, spread the keys over more prefixes or have fewer workers";

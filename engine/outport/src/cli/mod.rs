@@ -3,12 +3,15 @@
 mod acts;
 mod apply;
 mod config_check;
+mod config_online;
 mod database;
 mod endpoint_check;
+mod intake;
 mod known_hosts;
 mod lane;
 mod problems;
 mod read;
+mod reconcile;
 mod replay;
 mod send;
 mod simulate;
@@ -112,6 +115,14 @@ enum Command {
     /// Send again what was delivered or given up, by one reviewed command
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
+    /// Messages of the intake queue that could not be taken in
+    #[command(subcommand)]
+    Intake(intake::IntakeCommand),
+    /// Compare a bucket of S3 with the ledger: what did no event tell?
+    #[command(
+        after_help = "Examples:\n  outport reconcile s3://inbound/claims/ --since 2h\n  outport reconcile s3://inbound --since 2026-11-20T00:00:00Z --start"
+    )]
+    Reconcile(reconcile::ReconcileArgs),
     /// Bring the database's schema up to this version
     Migrate,
     /// The configuration in force
@@ -338,6 +349,9 @@ enum SubscriptionCommand {
 enum ConfigCommand {
     /// Every setting, its value, and where it came from; secrets are not shown
     Check {
+        /// Also ask the database, the buckets, the queues and the secrets, and say what is missing
+        #[arg(long)]
+        online: bool,
         #[command(flatten)]
         shape: Shape,
     },
@@ -402,7 +416,16 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
             replay::run(&load()?.0, arguments).await?;
         }
         Command::Migrate => up::migrate(&load()?.0).await?,
-        Command::Config(ConfigCommand::Check { shape }) => config_check::run(&load()?.1, shape.format())?,
+        Command::Intake(command) => intake::run(&load()?.0, command).await?,
+        Command::Reconcile(args) => reconcile::run(&load()?.0, args).await?,
+        Command::Config(ConfigCommand::Check { online: false, shape }) => {
+            config_check::run(&load()?.1, shape.format())?
+        }
+        Command::Config(ConfigCommand::Check { online: true, shape }) => {
+            let (config, settings) = load()?;
+            config_check::warn_of_misspelt(&settings);
+            return config_online::run(&config, shape.format()).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -49,7 +49,7 @@ pub async fn send(args: SendArgs) -> Result<ExitCode, Fault> {
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let names = names(&url, &files)?;
     let plan = Arc::new(args.plan.plan()?);
-    let target = Arc::new(target::target(&args, &url)?);
+    let target = Arc::new(target::target(&args, &url).await?);
     let sizes = files.iter().map(|file| size_of(file)).collect::<Result<Vec<u64>, Fault>>()?;
     let bar = byte_bar();
     bar.set_length(sizes.iter().sum());

@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use outport_core::{Fault, code};
-use outport_objects::FolderStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Roots};
 use crate::crash_point;
 use crate::engine::{Engine, open_store};
 use crate::health;
 use crate::logging;
-use crate::put as object;
+use crate::put::{self as object, Buckets};
 use crate::roles::{self, Role};
 
 pub async fn run(config: &Config, roles: &[String]) -> Result<(), Fault> {
@@ -57,7 +56,7 @@ async fn work(engine: Arc<Engine>, roles: BTreeSet<Role>, health: Option<SocketA
     roles::begin(&engine, &roles).await?;
     tracing::info!(
         database = engine.store.name(),
-        buckets = %engine.buckets.root().display(),
+        buckets = engine.storage.shown(),
         health = health.map(tracing::field::display),
         "outport is up"
     );
@@ -103,13 +102,17 @@ impl Signals {
 
 pub async fn put(config: &Config, file: &Path, url: &str) -> Result<(), Fault> {
     let (bucket, key) = object::parse_url(url)?;
-    let folder = config.buckets().join(&bucket);
-    if !folder.is_dir() {
-        let missing = format!("could not put {}: the bucket {bucket:?} is not there", file.display());
-        return Err(Fault::new(&code::INTAKE_BUCKET_MISSING, missing)
-            .with_hint(format!("make it with `mkdir -p {}`, or correct the bucket name", folder.display())));
+    if let Roots::Folders { buckets, .. } = config.roots()? {
+        let folder = buckets.join(&bucket);
+        if !folder.is_dir() {
+            let missing = format!("could not put {}: the bucket {bucket:?} is not there", file.display());
+            return Err(Fault::new(&code::INTAKE_BUCKET_MISSING, missing).with_hint(format!(
+                "make it with `mkdir -p {}`, or correct the bucket name",
+                folder.display()
+            )));
+        }
     }
-    let buckets = FolderStore::open(config.buckets()).await?;
+    let buckets = Buckets::open(config).await?;
     let stored = object::put(&buckets, file, &bucket, &key, &byte_bar()).await?;
     crate::output::line(&format!("s3://{bucket}/{key} {} bytes sha256 {}", stored.size_bytes, stored.sha256))
 }

@@ -1,6 +1,8 @@
 //! Configuration: one embedded, commented default file; a file of the user's; environment variables.
 
+mod aws;
 mod layers;
+mod roots;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,10 +12,15 @@ use outport_core::{Fault, Timing, code};
 use serde::Deserialize;
 
 use crate::webhook::Webhook;
+pub use aws::Aws;
 pub use layers::Setting;
+pub use roots::Roots;
 
 /// The default file, which is also the reference.
 pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// SQS hides a message for 12 h at most.
+const MAX_SETTLE: Duration = Duration::from_secs(12 * 3600);
 
 /// The values in force.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +30,7 @@ pub struct Config {
     database: String,
     buckets: Root,
     artifacts: Root,
+    aws: Aws,
     intake: Intake,
     retention: RetentionSpans,
     pub workers: Workers,
@@ -35,7 +43,7 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Root {
-    root: PathBuf,
+    root: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -44,6 +52,10 @@ struct Intake {
     quiet: Span,
     sweep: Span,
     horizon: Span,
+    queue: String,
+    dead_letters: String,
+    settle: Span,
+    reconcile: Span,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -80,6 +92,7 @@ pub struct Health {
 pub struct Notify {
     pub webhook: String,
     pub secret: String,
+    pub topic: String,
     pub ca: PathBuf,
 }
 
@@ -124,6 +137,11 @@ impl Config {
             return wrong(format!("timing.scale is {}, it must be between 0.0001 and 10", self.timing.scale));
         }
         Webhook::of(&self.notify)?;
+        self.aws.check()?;
+        self.roots()?;
+        if self.intake.settle.0 > MAX_SETTLE {
+            return wrong(format!("intake.settle is {}, it must not be longer than 12h", self.intake.settle));
+        }
         if self.intake.sweep.0 < Duration::from_millis(10) {
             return wrong(format!("intake.sweep is {}, it must be at least 10ms", self.intake.sweep));
         }
@@ -157,18 +175,34 @@ impl Config {
         }
     }
 
-    /// The folder whose sub-folders are the buckets.
-    pub fn buckets(&self) -> PathBuf {
-        self.below(&self.buckets.root, "buckets")
+    /// Where objects lie: in folders, or in S3.
+    pub fn roots(&self) -> Result<Roots, Fault> {
+        Roots::parse(&self.data, &self.buckets.root, &self.artifacts.root)
     }
 
-    /// The folder of the artifact store.
-    pub fn artifacts(&self) -> PathBuf {
-        self.below(&self.artifacts.root, "artifacts")
+    /// How AWS is reached.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
     }
 
-    fn below(&self, root: &Path, default: &str) -> PathBuf {
-        if root.as_os_str().is_empty() { self.data.join(default) } else { root.to_owned() }
+    /// The queue with the events of buckets of S3.
+    pub fn queue(&self) -> Option<&str> {
+        Some(self.intake.queue.as_str()).filter(|url| !url.is_empty())
+    }
+
+    /// Its dead letters.
+    pub fn dead_letters(&self) -> Option<&str> {
+        Some(self.intake.dead_letters.as_str()).filter(|url| !url.is_empty())
+    }
+
+    /// How long an object of S3 must stay as it is before it counts as arrived.
+    pub fn settle(&self) -> Duration {
+        self.intake.settle.0
+    }
+
+    /// How often buckets of S3 are compared with the ledger; `None`: never.
+    pub fn reconcile(&self) -> Option<Duration> {
+        Some(self.intake.reconcile.0).filter(|every| !every.is_zero())
     }
 
     /// How long things are kept.

@@ -19,6 +19,7 @@ use outport_store::list::{self, Page};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::output::note;
+use crate::put::Buckets;
 use crate::roles::{self, Role};
 use crate::{definitions, put};
 
@@ -40,7 +41,15 @@ pub async fn run(files: &[PathBuf], data: Option<&Path>) -> Result<ExitCode, Fau
     let (config, _) = Config::load(None, Some(&home))?;
     let engine = Engine::open(&config).await?;
     apply(&engine, &home, &partner).await?;
-    engine.buckets.make_bucket(BUCKET).await?;
+    let Some(folders) = engine.storage.folders() else {
+        return Err(Fault::new(
+            &code::USAGE,
+            "the demo works in folders of this machine, and buckets.root is s3://",
+        )
+        .with_hint("unset OUTPORT_BUCKETS_ROOT and OUTPORT_ARTIFACTS_ROOT"));
+    };
+    folders.buckets.make_bucket(BUCKET).await?;
+    let buckets = Buckets::Folders(folders.buckets.clone());
     let all: BTreeSet<Role> = Role::ALL.into_iter().collect();
     roles::begin(&engine, &all).await?;
     let running = tokio::spawn(roles::run(engine.clone(), all));
@@ -48,7 +57,7 @@ pub async fn run(files: &[PathBuf], data: Option<&Path>) -> Result<ExitCode, Fau
     let began = Instant::now();
     let mut expected = Vec::new();
     for input in &inputs {
-        expected.push(put_one(&engine, input).await?);
+        expected.push(put_one(&buckets, input).await?);
     }
     let settled = wait(&engine, &expected, limit(&inputs)).await?;
     let took = began.elapsed();
@@ -212,13 +221,13 @@ remote_name = "inbox/{{name}}"
     Ok(())
 }
 
-async fn put_one(engine: &Engine, file: &Path) -> Result<Expectation, Fault> {
+async fn put_one(buckets: &Buckets, file: &Path) -> Result<Expectation, Fault> {
     let name = file
         .file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(|| Fault::new(&code::USAGE, format!("the name of {} is not text", file.display())))?;
     let key = ObjectKey::new(name).map_err(Fault::from)?;
-    put::put(&engine.buckets, file, BUCKET, &key, &ProgressBar::hidden()).await?;
+    put::put(buckets, file, BUCKET, &key, &ProgressBar::hidden()).await?;
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             Fault::new(&code::IO_FAILED, format!("could not read {}: {error}", path.display()))

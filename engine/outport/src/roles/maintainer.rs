@@ -3,6 +3,7 @@
 //! stored objects that belong to no file go, and replays are carried out.
 
 mod garbage;
+mod reconcile;
 mod replays;
 mod retain;
 
@@ -15,11 +16,12 @@ use outport_core::{EndpointId, Fault};
 use outport_store::{StoreError, duty, give_up, lanes, list};
 
 use crate::engine::Engine;
-use crate::secrets;
+use crate::secrets::is_shared;
 
 pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
-    let (ended, ()) = tokio::join!(repair(engine.clone()), replays::run(engine));
-    ended
+    let (ended, (), swept) =
+        tokio::join!(repair(engine.clone()), replays::run(engine.clone()), reconcile::run(&engine));
+    ended.and(swept)
 }
 
 async fn repair(engine: Arc<Engine>) -> Result<(), Fault> {
@@ -79,17 +81,17 @@ async fn shared_duties(engine: &Engine, retained_at: &mut Option<Instant>) -> Re
 /// What this process saw of the secret of each lane that waits for a new one.
 type Seen = BTreeMap<EndpointId, Option<String>>;
 
-/// A version says something only on the machine and in the process that it was read in. Where this process is the only
-/// one (embedded), the refused version tells whether the secret changed, also across a restart. Where there may be others
-/// (PostgreSQL), a change counts that this process saw itself, since its own refusal or its first look: two processes that
+/// The version of a file or variable says something only on the machine and in the process that it was read in. Where this
+/// process is the only one (embedded), and where all lies with AWS, whose versions are the same for everybody, the refused
+/// version tells whether the secret changed, also across a restart. Where there may be others (PostgreSQL), a change counts that this process saw itself, since its own refusal or its first look: two processes that
 /// compared each other's versions would lift each other's blocks and hammer the partner's login.
 async fn lift_changed_secrets(engine: &Engine, seen: &mut Seen) -> Result<(), Fault> {
     let refused = list::endpoints::refused(&engine.store).await.map_err(|e| e.fault())?;
     seen.retain(|endpoint, _| refused.iter().any(|(blocked, ..)| blocked == endpoint));
     for (endpoint, credential, refused_version) in refused {
         let Ok(credential) = CredentialRef::from_stored(&credential) else { continue };
-        let now = secrets::version(&credential, "a blocked endpoint").ok();
-        let alone = engine.lock.is_some();
+        let now = engine.secrets.version(&credential, "a blocked endpoint").await.ok();
+        let alone = engine.lock.is_some() || is_shared(&credential);
         let refused_here =
             engine.refused.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint).cloned();
         let before = seen

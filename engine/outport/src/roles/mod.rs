@@ -1,5 +1,6 @@
 //! The roles of a process, and running them together.
 
+pub mod arrival;
 mod dispatcher;
 mod leases;
 mod maintainer;
@@ -20,7 +21,9 @@ use outport_store::{StoreError, workers};
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
+pub use dispatcher::QueueIntake;
 use leases::Leases;
+pub use notifier::TOPIC;
 pub use sender::Throttles;
 pub use transformer::output_ext;
 

@@ -5,22 +5,30 @@ mod payload;
 
 use std::sync::Arc;
 
-use outport_core::Fault;
+use bytes::Bytes;
+use outport_aws::Topic;
+use outport_core::{Fault, code};
 use outport_store::StoreError;
 use outport_store::notices::post::{self, Again, Post};
 
 use super::after_failure;
 use crate::engine::Engine;
-use crate::webhook::{TARGET, Webhook};
+use crate::webhook::{self, Webhook};
+
+/// The SNS topic's name in the ledger.
+pub const TOPIC: &str = "sns";
 
 pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
-    let Some(webhook) = &engine.webhook else {
+    let webhook = engine.webhook.as_ref().map(Receiver::Webhook);
+    let receivers: Vec<Receiver<'_>> =
+        webhook.into_iter().chain(engine.topic.as_ref().map(Receiver::Topic)).collect();
+    if receivers.is_empty() {
         engine.stopped().await;
         return Ok(());
-    };
+    }
     let mut failures = 0;
     while !engine.is_stopping() {
-        match tell(&engine, webhook).await {
+        match tell_all(&engine, &receivers).await {
             Ok(true) => failures = 0,
             Ok(false) => tokio::select! {
                 () = engine.bells.notice.notified() => {}
@@ -37,11 +45,53 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One post; whether there was one.
-async fn tell(engine: &Engine, webhook: &Webhook) -> Result<bool, StoreError> {
-    let Some(post) = post::claim(&engine.store, TARGET, &engine.timing).await? else { return Ok(false) };
+/// Somebody who is told.
+enum Receiver<'a> {
+    Webhook(&'a Webhook),
+    Topic(&'a Topic),
+}
+
+impl Receiver<'_> {
+    /// Its name in the ledger.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => webhook::TARGET,
+            Self::Topic(_) => TOPIC,
+        }
+    }
+
+    async fn tell(&self, engine: &Engine, post: &Post, body: Bytes) -> Result<(), Fault> {
+        let limit = engine.timing.post;
+        match self {
+            Self::Webhook(webhook) => webhook.post(post.id, body, limit, &engine.secrets).await,
+            Self::Topic(topic) => {
+                let (subject, text) = (payload::subject(post), String::from_utf8_lossy(&body));
+                match tokio::time::timeout(limit, topic.publish(&subject, &text)).await {
+                    Ok(told) => told,
+                    Err(_) => Err(Fault::new(
+                        &code::NOTIFY_UNREACHABLE,
+                        format!("the topic of SNS did not answer within {limit:?}"),
+                    )),
+                }
+            }
+        }
+    }
+}
+
+/// One post to each; whether there was one.
+async fn tell_all(engine: &Engine, receivers: &[Receiver<'_>]) -> Result<bool, StoreError> {
+    let mut was_one = false;
+    for receiver in receivers {
+        was_one |= tell(engine, receiver).await?;
+    }
+    Ok(was_one)
+}
+
+async fn tell(engine: &Engine, receiver: &Receiver<'_>) -> Result<bool, StoreError> {
+    let post = post::claim(&engine.store, receiver.name(), &engine.timing).await?;
+    let Some(post) = post else { return Ok(false) };
     let sent = match payload::of(&post, engine.file_names) {
-        Ok(body) => webhook.post(post.id, body, engine.timing.post).await,
+        Ok(body) => receiver.tell(engine, &post, body).await,
         Err(fault) => Err(fault),
     };
     match sent {

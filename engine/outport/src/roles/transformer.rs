@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::after_failure;
 use super::leases::{Held, Leases};
 use crate::crash_point::{self, Point};
-use crate::engine::{Engine, OUTPUTS, ours};
+use crate::engine::{Engine, ours};
 
 /// Which extension the output of a kind has; `None` keeps the file's own.
 pub fn output_ext(kind: &str) -> Option<&'static str> {
@@ -143,9 +143,10 @@ async fn record(engine: &Engine, work: &ClaimedTransform, held: &Held, ending: &
 async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> Result<Output, Fault> {
     let transform = outport_transform::build(&work.kind, &work.params)?;
     // Names transform, generation and lease, so that two workers never write one object.
-    let key =
+    let name =
         format!("{}-{}-{}", work.transform_id.uuid().simple(), work.generation, work.lease.uuid().simple());
-    let mut writer = engine.artifacts().create(OUTPUTS, &key).await.map_err(ours)?;
+    let (bucket, key) = engine.storage.output(&name);
+    let mut writer = engine.artifacts().create(&bucket, &key).await.map_err(ours)?;
     let summary = match stream(engine, &work.original, Working::new(transform), &mut *writer, held).await {
         Ok(summary) => summary,
         Err(fault) => {
@@ -158,7 +159,7 @@ async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> R
     };
     let stored = writer.finish().await?;
     Ok(Output {
-        bucket: OUTPUTS.into(),
+        bucket,
         key,
         etag: stored.etag,
         size_bytes: stored.size_bytes,

@@ -1,10 +1,12 @@
 //! Leasing the picked jobs: job, delivery and attempt turn together.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outport_core::delivery::{AttemptOutcome, DeliveryState};
 use outport_core::{DeliveryId, Fault, LeaseId, Millis, WorkerId, code};
 use sea_orm::{QueryResult, Value};
+use uuid::Uuid;
 
 use super::past::{self, Past};
 use super::pick::Picked;
@@ -61,18 +63,45 @@ pub(super) async fn take(
     read(tx, lease, ids).await
 }
 
+/// How far back it is looked for a newer version whose event came first.
+const OUT_OF_ORDER: Duration = Duration::from_secs(3600);
+
+/// The delivery that has put a newer version under the same name, if there is one. What was recorded later is newer: folders are
+/// read in order. Events of S3 come in any order, so versions of one object (anything but `fs:`) go by the time of
+/// their events; of those recorded before, only an hour is looked through, because a name may have been used ten thousand times.
+fn newer(since: &str) -> String {
+    let of_the_same_name = "SELECT n.id FROM delivery n JOIN file nf ON nf.id = n.file_id \
+         WHERE n.subscription_id = d.subscription_id AND n.delivered AND n.remote_name = d.remote_name";
+    format!(
+        "coalesce(({of_the_same_name} AND n.file_id > d.file_id AND (f.version LIKE 'fs:%' \
+             OR nf.key <> f.key OR nf.bucket <> f.bucket OR nf.event_at >= f.event_at) LIMIT 1), \
+           CASE WHEN f.version NOT LIKE 'fs:%' THEN ({of_the_same_name} AND n.file_id < d.file_id AND n.file_id > {since} \
+             AND nf.key = f.key AND nf.bucket = f.bucket AND nf.event_at > f.event_at LIMIT 1) END)"
+    )
+}
+
+/// The smallest id of a file that was recorded within [`OUT_OF_ORDER`].
+fn long_ago() -> Uuid {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = now.saturating_sub(OUT_OF_ORDER);
+    let at = u64::try_from(since.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(at, &[0; 10]).into_uuid()
+}
+
 async fn read(tx: &Tx, lease: LeaseId, ids: Vec<Value>) -> Result<Vec<ClaimedSend>, StoreError> {
     let doing = tx.doing();
     let sql = format!(
         "SELECT d.id, d.attempts, d.abandoned, d.endpoint_id, d.file_id, d.remote_name, d.snapshot, \
                 coalesce(f.modified_at, f.event_at) AS modified_at, a.bucket, a.key, a.version_id, a.etag, a.size_bytes, a.sha256, \
-                (SELECT n.id FROM delivery n WHERE n.subscription_id = d.subscription_id AND n.delivered \
-                   AND n.remote_name = d.remote_name AND n.file_id > d.file_id LIMIT 1) AS newer \
+                {newer} AS newer \
          FROM delivery d JOIN artifact a ON a.id = d.artifact_id JOIN file f ON f.id = d.file_id \
          WHERE d.id IN ({}) ORDER BY d.id",
-        list(1, ids.len())
+        list(2, ids.len()),
+        newer = newer("$1"),
     );
-    let rows = tx.rows(&sql, ids).await?;
+    let mut values = args![long_ago()];
+    values.extend(ids);
+    let rows = tx.rows(&sql, values).await?;
     let mut again = Vec::new();
     for row in &rows {
         if get::<i32>(row, "attempts", doing)? > 1 {

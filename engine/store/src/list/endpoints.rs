@@ -8,6 +8,7 @@ use outport_core::{EndpointId, Millis};
 use sea_orm::QueryResult;
 use serde::Serialize;
 
+use super::Page;
 use crate::Store;
 use crate::error::StoreError;
 use crate::row::{agreed, get, id, json};
@@ -149,4 +150,18 @@ pub async fn refused(store: &Store) -> Result<Vec<(EndpointId, String, Option<St
             ))
         })
         .collect()
+}
+
+/// Label and credential reference of every endpoint that is in force.
+pub async fn credentials(store: &Store, page: Page) -> Result<Vec<(String, String)>, StoreError> {
+    let doing = "reading the endpoints' credentials";
+    let rows = store
+        .read(
+            doing,
+            "SELECT s.code || '/' || e.name AS label, e.credential_ref FROM endpoint e \
+             JOIN subscriber s ON s.id = e.subscriber_id WHERE e.retired_at IS NULL ORDER BY label LIMIT $1",
+            args![i64::from(page.limit)],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((get(row, "label", doing)?, get(row, "credential_ref", doing)?))).collect()
 }

@@ -116,18 +116,27 @@ pub type Entry<'a> = (&'a str, &'a str, &'a str);
 /// Which of these folder entries are files that the ledger has just as they are. A sweep asks this before it reads
 /// content: one statement, however many are asked for.
 pub async fn known_entries(store: &Store, entries: &[Entry<'_>]) -> Result<Vec<bool>, StoreError> {
+    known(store, "etag", entries).await
+}
+
+/// Which of these object versions (bucket, key, version) are files of the ledger. One statement, by the index
+/// `file_identity`.
+pub async fn known_versions(store: &Store, versions: &[Entry<'_>]) -> Result<Vec<bool>, StoreError> {
+    known(store, "version", versions).await
+}
+
+async fn known(store: &Store, column: &str, entries: &[Entry<'_>]) -> Result<Vec<bool>, StoreError> {
     let doing = "looking for known files";
     let mut known = vec![false; entries.len()];
     let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    let row =
-        |(n, (bucket, key, signature)): (usize, &Entry<'_>)| args![number(n), *bucket, *key, *signature];
+    let row = |(n, (bucket, key, third)): (usize, &Entry<'_>)| args![number(n), *bucket, *key, *third];
     let rows = padded(entries.iter().enumerate().map(row).collect());
     if rows.is_empty() {
         return Ok(known);
     }
     let sql = format!(
         "SELECT new.column1 AS n FROM (VALUES {}) AS new WHERE EXISTS (SELECT 1 FROM file \
-         WHERE file.bucket = new.column2 AND file.key = new.column3 AND file.etag = new.column4)",
+         WHERE file.bucket = new.column2 AND file.key = new.column3 AND file.{column} = new.column4)",
         tuples(1, 4, rows.len())
     );
     for row in store.read(doing, &sql, rows.into_iter().flatten().collect()).await? {

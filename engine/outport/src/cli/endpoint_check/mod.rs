@@ -21,6 +21,7 @@ use super::read::found;
 use crate::config::Config;
 use crate::output::{self, Format};
 use crate::roles;
+use crate::secrets::Secrets;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -61,7 +62,7 @@ pub async fn run(config: &Config, args: CheckArgs) -> Result<ExitCode, Fault> {
     let id = found(shown, "endpoint", &args.name)?.id;
     let endpoint = profile::endpoint(&store, id).await.map_err(|e| e.fault())?;
     let endpoint = found(endpoint, "endpoint", &args.name)?;
-    let (target, _) = roles::sender::target(&endpoint)?;
+    let (target, _) = roles::sender::target(&endpoint, &Secrets::new(config.aws().access())).await?;
     let mark = format!("{:08x}", rand::random::<u32>());
     let options = CheckOptions { folder: folder.as_deref(), makes_folder: args.mkdirs, mark: &mark };
     let findings = check(&SftpConnector, &target, options).await.map_err(|failed| failed.fault)?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use outport_aws::Access;
 use outport_core::credential::{CredentialRef, KeyRef, SecretRef};
 use outport_core::settings::EndpointSettings;
 use outport_core::ssh::{Profile, SshSettings};
@@ -11,14 +12,15 @@ use outport_send::{HostAuthority, HostKeyPin, SftpUrl, Target, Timeouts};
 
 use super::{io_fault, usage};
 use crate::cli::SendArgs;
-use crate::{connection, secrets};
+use crate::connection;
+use crate::secrets::Secrets;
 
 const LABEL: &str = "the server";
 /// A public key is one line.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 /// Everything is read and checked before anything is sent.
-pub fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
+pub async fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
     let username = match &url.username {
         Some(name) => name.clone(),
         None => {
@@ -26,6 +28,7 @@ pub fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
         }
     };
     let credential = credential(args)?;
+    let secrets = Secrets::new(Access::default());
     let settings = settings(args)?;
     if let Some(problem) = settings.problem() {
         return Err(usage(problem));
@@ -41,13 +44,13 @@ pub fn target(args: &SendArgs, url: &SftpUrl) -> Result<Target, Fault> {
         host: url.host.clone(),
         port: url.port,
         username,
-        auth: secrets::login(&credential, LABEL)?.auth,
+        auth: secrets.login(&credential, LABEL).await?.auth,
         login_order: settings.login.clone(),
         host_key_pins: pins.collect::<Result<_, _>>()?,
         host_authorities: args.host_cas.iter().map(|file| authority(file)).collect::<Result<_, _>>()?,
         first_use: FirstUse::Refuse,
         algorithms: connection::algorithms(&settings.ssh, LABEL).map_err(as_usage)?,
-        route: connection::route(&settings, LABEL).map_err(as_usage)?.0,
+        route: connection::route(&settings, LABEL, &secrets).await.map_err(as_usage)?.0,
         timeouts: Timeouts::default(),
         second_channel: args.second_channel,
     })

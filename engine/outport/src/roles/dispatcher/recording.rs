@@ -3,7 +3,6 @@
 use outport_core::event::{EventSource, ObjectEvent};
 use outport_core::version::version_of;
 use outport_core::{Fault, ObjectKey, code};
-use outport_objects::Objects;
 use outport_objects::intake::{Arrived, How, Signature, Snapshot, snapshot};
 use outport_store::claim_sends::ArtifactRow;
 use outport_store::enqueue::{self, Arrival, Dispatched};
@@ -11,8 +10,9 @@ use outport_store::{StoreError, list};
 use uuid::Uuid;
 
 use crate::crash_point::{self, Point};
-use crate::engine::{Engine, ORIGINALS, ours};
+use crate::engine::{Engine, ours};
 use crate::roles::transformer;
+use crate::storage::{Folders, ORIGINALS};
 
 /// What there is to record of a file.
 pub(super) enum Prepared {
@@ -56,7 +56,7 @@ pub(super) async fn unknown(engine: &Engine, arrived: Vec<Arrived>) -> Result<Ve
 }
 
 /// Copies the file.
-pub(super) async fn prepare(engine: &Engine, arrived: &Arrived) -> Result<Prepared, Fault> {
+pub(super) async fn prepare(folders: &Folders, arrived: &Arrived) -> Result<Prepared, Fault> {
     let key = match &arrived.key {
         Ok(key) => match ObjectKey::new(key.clone()) {
             Ok(key) => key,
@@ -68,18 +68,18 @@ pub(super) async fn prepare(engine: &Engine, arrived: &Arrived) -> Result<Prepar
     let snapshot_key = Uuid::now_v7().simple().to_string();
     let place = (arrived.bucket.as_str(), key.as_str());
     let artifact = (ORIGINALS, snapshot_key.as_str());
-    let stored = match snapshot(&engine.buckets, place, &arrived.signature, &engine.artifacts, artifact).await
-    {
-        Ok(Snapshot::Taken(stored)) => stored,
-        Ok(Snapshot::Changed) => return Ok(Prepared::Nothing(Taken::Changed)),
-        Ok(Snapshot::Gone) => return Ok(Prepared::Nothing(Taken::Gone)),
-        // Of this file alone, and not ours to repair: it stands in the ledger with the reason, and arrives anew when
-        // its permissions change. The others do not wait for it.
-        Err(fault) if fault.code == &code::INTAKE_UNREADABLE => {
-            return Ok(Prepared::Refused { key: key.as_str().to_owned(), fault });
-        }
-        Err(fault) => return Err(ours(fault)),
-    };
+    let stored =
+        match snapshot(&folders.buckets, place, &arrived.signature, &folders.artifacts, artifact).await {
+            Ok(Snapshot::Taken(stored)) => stored,
+            Ok(Snapshot::Changed) => return Ok(Prepared::Nothing(Taken::Changed)),
+            Ok(Snapshot::Gone) => return Ok(Prepared::Nothing(Taken::Gone)),
+            // Of this file alone, and not ours to repair: it stands in the ledger with the reason, and arrives anew when
+            // its permissions change. The others do not wait for it.
+            Err(fault) if fault.code == &code::INTAKE_UNREADABLE => {
+                return Ok(Prepared::Refused { key: key.as_str().to_owned(), fault });
+            }
+            Err(fault) => return Err(ours(fault)),
+        };
     let Some(version) = version_of(None, None, Some(&stored.sha256)) else {
         return Ok(Prepared::Nothing(Taken::Changed)); // A snapshot always has a hash.
     };
@@ -145,7 +145,7 @@ async fn recorded(
         // Rolled back for certain (a deadlock, a busy file): the same again soon, with a snapshot of its own.
         Err(error) if error.is_transient() => {
             tracing::info!(code = error.fault().code.name, "{error}");
-            engine.artifacts.delete(ORIGINALS, snapshot_key).await?;
+            engine.artifacts().delete(ORIGINALS, snapshot_key).await?;
             return Ok(Taken::Changed);
         }
         // If the commit did happen and only its answer was lost, the snapshot is a file's: so it stays, and the
@@ -154,7 +154,7 @@ async fn recorded(
     };
     report(engine, &dispatched, arrival.event.key.as_str());
     if matches!(dispatched, Dispatched::Duplicate { .. }) {
-        engine.artifacts.delete(ORIGINALS, snapshot_key).await?;
+        engine.artifacts().delete(ORIGINALS, snapshot_key).await?;
     }
     Ok(Taken::Done)
 }
@@ -192,7 +192,7 @@ fn signature_text(s: &Signature) -> String {
     format!("stat:{:x}-{:x}-{:x}-{:x}", s.size_bytes, s.mtime_ns, s.ctime_ns, s.inode)
 }
 
-fn report(engine: &Engine, dispatched: &Dispatched, key: &str) {
+pub(super) fn report(engine: &Engine, dispatched: &Dispatched, key: &str) {
     let key = engine.shown(key);
     match dispatched {
         Dispatched::Routed { file, deliveries, transforms } => {

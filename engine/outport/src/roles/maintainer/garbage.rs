@@ -8,31 +8,31 @@ use outport_core::{Fault, Millis};
 use outport_objects::Objects;
 use outport_store::{Store, artifacts};
 
-use crate::engine::{Engine, ORIGINALS, OUTPUTS, is_own_artifact_store};
+use crate::engine::Engine;
 
 /// Keys asked about at once.
 const BATCH: usize = 500;
 
 /// Removes what is old enough to belong to no transaction under way; how many objects.
 pub async fn collect(engine: &Engine) -> Result<u64, Fault> {
-    if !is_own_artifact_store(&engine.store, engine.artifacts.root()).await? {
+    if !engine.storage.is_of(&engine.store).await? {
         return Ok(0);
     }
     let before = Timestamp::now().as_millisecond() - millis(engine.timing.garbage_age);
     let mut removed = 0;
-    for bucket in [ORIGINALS, OUTPUTS] {
-        removed += collect_bucket(&engine.store, engine.artifacts(), bucket, before).await?;
+    for (bucket, prefix) in engine.storage.own_places() {
+        removed += collect_below(&engine.store, engine.artifacts(), (&bucket, &prefix), before).await?;
     }
     Ok(removed)
 }
 
-async fn collect_bucket(
+async fn collect_below(
     store: &Store,
     objects: &dyn Objects,
-    bucket: &str,
+    (bucket, prefix): (&str, &str),
     before: Millis,
 ) -> Result<u64, Fault> {
-    let mut listing = objects.list(bucket, "");
+    let mut listing = objects.list(bucket, prefix);
     let (mut old, mut removed) = (Vec::with_capacity(BATCH), 0);
     loop {
         let next = listing.next().await.transpose()?;
@@ -62,6 +62,7 @@ mod tests {
     use outport_store::enqueue::{Arrival, dispatch};
 
     use super::*;
+    use crate::storage::ORIGINALS;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn only_old_objects_of_nobody_go() {
@@ -102,8 +103,8 @@ mod tests {
             modified_at: None,
         };
         dispatch(&store, &arrival, |_| None).await.unwrap();
-        assert_eq!(collect_bucket(&store, &objects, ORIGINALS, 1).await.unwrap(), 0, "all are young");
-        assert_eq!(collect_bucket(&store, &objects, ORIGINALS, Millis::MAX).await.unwrap(), 1);
+        assert_eq!(collect_below(&store, &objects, (ORIGINALS, ""), 1).await.unwrap(), 0, "all are young");
+        assert_eq!(collect_below(&store, &objects, (ORIGINALS, ""), Millis::MAX).await.unwrap(), 1);
         assert!(objects.head(ORIGINALS, "mine").await.unwrap().is_some());
         assert!(objects.head(ORIGINALS, "nobodys").await.unwrap().is_none());
     }

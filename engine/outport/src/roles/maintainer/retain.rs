@@ -3,16 +3,25 @@
 use outport_store::duty::Duty;
 use outport_store::{StoreError, retention};
 
-use crate::engine::{Engine, is_own_artifact_store};
+use crate::engine::Engine;
 
 /// One batch of each kind: a backlog goes in as many rounds as it takes, and nobody waits for it. Whether there was anything,
 /// and so may be more.
 pub async fn retain(engine: &Engine, duty: Duty) -> Result<bool, StoreError> {
     let (store, keep) = (&engine.store, engine.retention);
-    let mut expired = 0;
-    if is_own_artifact_store(store, engine.artifacts.root()).await? {
-        for artifact in retention::expire_artifacts(store, duty, keep.artifacts).await?.unwrap_or_default() {
-            expired += 1;
+    let is_ours = match engine.storage.is_of(store).await {
+        Ok(is_ours) => is_ours,
+        Err(fault) => {
+            tracing::warn!(code = fault.code.name, "nothing expires: {}", engine.told(&fault));
+            false
+        }
+    };
+    let mut gone = 0;
+    if is_ours {
+        let originals = engine.storage.keeps_originals();
+        let expired = retention::expire_artifacts(store, duty, keep.artifacts, originals).await?;
+        for artifact in expired.unwrap_or_default() {
+            gone += 1;
             // What stays is garbage from now on, and collected as such.
             if let Err(fault) = engine.artifacts().delete(&artifact.bucket, &artifact.key).await {
                 tracing::warn!(code = fault.code.name, "an expired artifact stays: {}", engine.told(&fault));
@@ -26,5 +35,5 @@ pub async fn retain(engine: &Engine, duty: Duty) -> Result<bool, StoreError> {
     }
     // A day: long enough to look at a worker that was lost in the night.
     retention::prune_workers(store, std::time::Duration::from_secs(24 * 3600)).await?;
-    Ok(files + entries + expired > 0)
+    Ok(files + entries + gone > 0)
 }

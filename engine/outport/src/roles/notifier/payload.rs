@@ -44,6 +44,17 @@ pub fn of(post: &Post, file_names: bool) -> Result<Bytes, Fault> {
     })
 }
 
+/// A heading for mails: what happened first, and to whom.
+pub fn subject(post: &Post) -> String {
+    let Some(first) = post.events.first() else { return "Outport".to_owned() };
+    let whom = first.endpoint.as_deref().or(first.subscription.as_deref()).unwrap_or(&first.subject_id);
+    let more = post.events.len() - 1;
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    // What SNS takes: printable ASCII, below 100 characters.
+    let text = format!("Outport: {} {whom}{more}", first.event);
+    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(99).collect()
+}
+
 fn event(told: &Told, file_names: bool) -> Event<'_> {
     let mut detail = told.detail.clone();
     if let (false, Value::Object(fields)) = (file_names, &mut detail) {

@@ -23,7 +23,7 @@ use crate::connection;
 use crate::crash_point::{self, Point};
 use crate::engine::{Engine, ours};
 use crate::roles::leases::Held;
-use crate::secrets;
+use crate::secrets::Secrets;
 
 pub async fn run(
     engine: &Engine,
@@ -62,7 +62,7 @@ pub async fn run(
         possible_duplicate: pushed.possible_duplicate,
         end,
     };
-    note_refusal(engine, &report);
+    note_refusal(engine, endpoint, &report);
     crash_point::reached(Point::BeforeFinish);
     record(engine, Arc::new(report), held).await;
     crash_point::reached(Point::AfterFinish);
@@ -70,11 +70,14 @@ pub async fn run(
 
 /// Remembers with which secret this process was refused, so that the maintainer sees a new one also when it came before
 /// its first look.
-fn note_refusal(engine: &Engine, report: &Report) {
+fn note_refusal(engine: &Engine, endpoint: &EndpointRow, report: &Report) {
     let refused = report.end.fault().is_some_and(|fault| fault.class() == Class::Credential);
     if let (true, Some(version)) = (refused, &report.secret_version) {
         let mut seen = engine.refused.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(report.endpoint_id, version.clone());
+        if let Ok(credential) = CredentialRef::from_stored(&endpoint.credential_ref) {
+            engine.secrets.forget(&credential);
+        }
     }
 }
 
@@ -101,7 +104,7 @@ async fn push(
     send: &ClaimedSend,
     held: &Held,
 ) -> Pushed {
-    let (upload, target, secret_version) = match prepare(endpoint, send) {
+    let (upload, target, secret_version) = match prepare(endpoint, send, &engine.secrets).await {
         Ok(prepared) => prepared,
         Err(fault) => return Pushed::failed(fault, Stage::Connecting),
     };
@@ -121,20 +124,21 @@ async fn push(
 }
 
 /// Where to connect and as whom, secrets resolved; and the version of the secret.
-pub fn target(endpoint: &EndpointRow) -> Result<(Target, String), Fault> {
+pub async fn target(endpoint: &EndpointRow, secrets: &Secrets) -> Result<(Target, String), Fault> {
     let credential = CredentialRef::from_stored(&endpoint.credential_ref).map_err(|problem| {
         Fault::new(
             &code::ENDPOINT_SECRET_UNUSABLE,
             format!("the credential of {}: {problem}", endpoint.label),
         )
     })?;
-    let login = secrets::login(&credential, &endpoint.label)?;
+    let login = secrets.login(&credential, &endpoint.label).await?;
     // Checked when they were applied, by whatever version did that. It is no file's fault if they are not good any more.
     let stored = |fault: Fault| match fault.code == &code::CONFIG_INVALID {
         true => Fault { code: &code::ENDPOINT_SETTINGS_UNUSABLE, ..fault },
         false => fault,
     };
-    let (route, proxy_version) = connection::route(&endpoint.settings, &endpoint.label).map_err(stored)?;
+    let (route, proxy_version) =
+        connection::route(&endpoint.settings, &endpoint.label, secrets).await.map_err(stored)?;
     // A new password of the proxy makes a new connection, as a new one of the endpoint does.
     let proxy_version = proxy_version.unwrap_or_default();
     let target = Target {
@@ -162,8 +166,12 @@ pub fn target(endpoint: &EndpointRow) -> Result<(Target, String), Fault> {
     Ok((target, login.version))
 }
 
-fn prepare(endpoint: &EndpointRow, send: &ClaimedSend) -> Result<(Upload, Target, String), Fault> {
-    let (target, secret_version) = target(endpoint)?;
+async fn prepare(
+    endpoint: &EndpointRow,
+    send: &ClaimedSend,
+    secrets: &Secrets,
+) -> Result<(Upload, Target, String), Fault> {
+    let (target, secret_version) = target(endpoint, secrets).await?;
     let name = RemoteName::new(send.remote_name.clone()).map_err(Fault::from)?;
     let plan = UploadPlan::try_from(&endpoint.upload).map_err(|problem| {
         let message = format!("the upload plan of {} cannot be used: {problem}", endpoint.label);

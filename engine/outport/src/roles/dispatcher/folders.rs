@@ -1,7 +1,5 @@
 //! Folder intake: an arrived file becomes a snapshot, then a row in the ledger with everything it owes.
 
-mod recording;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,9 +10,10 @@ use outport_objects::intake::{Arrived, Intake, Settings};
 use outport_store::routes;
 use tokio::task::JoinHandle;
 
-use self::recording::{Prepared, Taken, prepare, record, unknown};
-use super::after_failure;
+use super::recording::{Prepared, Taken, prepare, record, unknown};
 use crate::engine::Engine;
+use crate::roles::after_failure;
+use crate::storage::Folders;
 
 /// Files copied side by side: each waits for the disk twice, and disks serve several waits at once. As many are recorded
 /// together, for little more than the price of one.
@@ -25,10 +24,10 @@ type Since = Arc<Mutex<BTreeMap<String, Millis>>>;
 
 /// Files are copied side by side and recorded in the order in which they arrived: that is the order of a subscription
 /// whose files go one after the other.
-pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
+pub(super) async fn run(engine: Arc<Engine>, folders: &Folders) -> Result<(), Fault> {
     let since = Since::default();
     refresh(&engine, &since).await?;
-    let mut intake = Intake::start(&engine.buckets, settings(&engine, &since));
+    let mut intake = Intake::start(&folders.buckets, settings(&engine, &since));
     let mut sweeps = intake.sweeps();
     let mut copies = Copies::default();
     let mut failures = 0;
@@ -39,7 +38,7 @@ pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
                     return Err(bug("the intake of folders"));
                 }
                 match unknown(&engine, arrived).await {
-                    Ok(unknown) => unknown.into_iter().for_each(|arrived| copies.start(&engine, arrived)),
+                    Ok(unknown) => unknown.into_iter().for_each(|arrived| copies.start(folders, arrived)),
                     // Not acknowledged: the next sweep reports them again.
                     Err(fault) => {
                         let told = engine.told(&fault);
@@ -77,10 +76,10 @@ struct Copies(VecDeque<JoinHandle<Copied>>);
 type Copied = (Arrived, Result<Prepared, Fault>);
 
 impl Copies {
-    fn start(&mut self, engine: &Arc<Engine>, arrived: Arrived) {
-        let engine = engine.clone();
+    fn start(&mut self, folders: &Folders, arrived: Arrived) {
+        let folders = folders.clone();
         self.0.push_back(tokio::spawn(async move {
-            let prepared = prepare(&engine, &arrived).await;
+            let prepared = prepare(&folders, &arrived).await;
             (arrived, prepared)
         }));
     }
