@@ -72,7 +72,8 @@ const INVARIANTS: &[(&str, &str)] = &[
         "I6: a delivered delivery has one receipt, of its artifact's size and hash",
         "SELECT CAST(d.state AS text) AS what FROM delivery d LEFT JOIN artifact a ON a.id = d.artifact_id \
          WHERE d.state = 'delivered' AND 1 <> (SELECT count(*) FROM attempt t WHERE t.delivery_id = d.id \
-         AND t.outcome = 'delivered' AND t.remote_size = a.size_bytes AND t.sha256 = a.sha256)",
+         AND t.outcome = 'delivered' AND t.remote_size = a.size_bytes \
+         AND t.sha256 = coalesce(a.sha256, CASE WHEN a.transform_id IS NULL THEN t.sha256 END))",
     ),
     (
         "I7: a waiting delivery has a transform that can still end",

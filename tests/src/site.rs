@@ -2,6 +2,7 @@
 
 mod folder_watch;
 mod health;
+mod held_files;
 mod partners;
 mod running;
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,6 +20,7 @@ use crate::servers::postgres::Database;
 use crate::set::{Set, set};
 pub use folder_watch::{FolderWatch, Whole, is_temp_name};
 pub use health::get;
+pub use held_files::HeldFiles;
 pub use partners::{BUCKET, Login, Partner, definitions};
 pub use running::Up;
 
@@ -246,6 +248,20 @@ impl Site {
         })
     }
 
+    /// Waits until there are `count` deliveries and none of them is open.
+    ///
+    /// # Errors
+    /// If that does not come true in time.
+    pub fn wait_for_settled(&self, count: usize, real_s: u64) -> anyhow::Result<Vec<Value>> {
+        const SETTLED: [&str; 4] = ["delivered", "failed", "unconfirmed", "cancelled"];
+        self.wait(real_s, &format!("{count} settled deliveries"), || {
+            let deliveries = self.deliveries()?;
+            let settled = |d: &Value| d["state"].as_str().is_some_and(|state| SETTLED.contains(&state));
+            let good = deliveries.len() == count && deliveries.iter().all(settled);
+            Ok(if good { Ok(deliveries) } else { Err(Value::Array(deliveries)) })
+        })
+    }
+
     /// The endpoint `SUBSCRIBER/NAME`, once it is as it should be.
     ///
     /// # Errors
@@ -279,6 +295,34 @@ impl Site {
             connection.execute_unprepared(statement).await.with_context(|| statement.to_owned())?;
             Ok(())
         })
+    }
+
+    /// The number `n` of the only row that a question has.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn count(&self, question: &str) -> anyhow::Result<usize> {
+        let mut count = 0;
+        self.beside(async |connection| {
+            let statement = Statement::from_string(connection.get_database_backend(), question);
+            let row = connection.query_one_raw(statement).await?.context("no row")?;
+            count = usize::try_from(row.try_get::<i64>("", "n")?)?;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// What the durations of the engine are multiplied by.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Lets nobody record a file until the value is dropped.
+    ///
+    /// # Errors
+    /// If the lock cannot be had.
+    pub fn hold_files(&self) -> anyhow::Result<HeldFiles> {
+        HeldFiles::take(&self.database_url())
     }
 
     /// Works on a connection of its own.

@@ -241,6 +241,15 @@ impl Help {
                         false => return Some(format!("no command {noun} {verb}")),
                     }
                 };
+                // `intake dlq list`.
+                let deeper = words.get(2).filter(|_| help.contains("\nCommands:\n"));
+                let help = match deeper {
+                    Some(third) if help.contains(&format!("\n  {third} ")) => {
+                        self.of(&[noun, verb, third])?
+                    }
+                    Some(third) => return Some(format!("no command {noun} {verb} {third}")),
+                    None => help,
+                };
                 if let Some(option) = options.iter().find(|option| !help.contains(option.as_str())) {
                     return Some(format!("no option {option}"));
                 }
@@ -283,6 +292,7 @@ fn every_command_line_is_understood() {
         "outport upp",
         "outport file lsit",
         "outport file|filr list",
+        "outport intake dlq lsit",
         "outport transform json-csv IN OUT",
         "outport apply --chek partners.toml",
         "OUTPORT_DATA=/x sudo -u outport outport --data /srv/x delivery list --sate failed",
@@ -372,8 +382,11 @@ fn every_metric_is_described_and_no_other() {
     connection.read_to_string(&mut answer).unwrap();
     up.stop(limit).unwrap();
 
-    let shown: BTreeSet<&str> =
-        answer.lines().filter(|l| l.starts_with("outport_")).filter_map(|l| l.split(' ').next()).collect();
+    let shown: BTreeSet<&str> = answer
+        .lines()
+        .filter(|l| l.starts_with("outport_"))
+        .filter_map(|l| l.split([' ', '{']).next())
+        .collect();
     let page = std::fs::read_to_string(root().join("docs/OPERATIONS.md")).unwrap();
     let described: BTreeSet<&str> = page
         .lines()

@@ -1,6 +1,7 @@
 //! Every test that needs more than one crate, in one program.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod aws;
 mod bad_input;
 mod binary;
 mod conformance;

@@ -1,6 +1,8 @@
 //! Real servers, started by the test that needs them and gone with it.
 
+pub mod cloud;
 pub mod delay;
+pub mod fake_queue;
 pub mod forward;
 pub mod moto;
 pub mod openssh;

@@ -15,6 +15,10 @@ pub enum Login {
     Password(String),
     /// With the private key in this file.
     Key(String),
+    /// With the password that this reference names.
+    PasswordAt(String),
+    /// With the private key that this reference names.
+    KeyAt(String),
 }
 
 /// A subscriber of every file, with one endpoint `CODE/sftp`: JSON goes there as CSV, everything else as it is.
@@ -115,6 +119,8 @@ kind = "json-to-csv"
         let login = match &partner.login {
             Login::Password(file) => format!("password = \"file:{file}\""),
             Login::Key(file) => format!("key = \"file:{file}\""),
+            Login::PasswordAt(reference) => format!("password = \"{reference}\""),
+            Login::KeyAt(reference) => format!("key = \"{reference}\""),
         };
         text += &format!(
             r#"

@@ -60,10 +60,12 @@ async fn stored_content_goes_before_its_rows(world: World) {
     world.define(&["a"], None).await;
     world.arrive("f").await;
     let duty = duty(&world).await;
-    let expire = || retention::expire_artifacts(&world.store, duty, NONE);
+    let expire = || retention::expire_artifacts(&world.store, duty, NONE, true);
     assert_eq!(expire().await.unwrap(), Some(vec![]), "an open delivery needs it");
     let send = world.claim_one().await;
     world.deliver(&send).await;
+    let others = retention::expire_artifacts(&world.store, duty, NONE, false).await.unwrap();
+    assert_eq!(others, Some(vec![]), "an original that lies in somebody else's bucket");
     let expired = expire().await.unwrap().unwrap();
     assert_eq!(expired.iter().map(|a| a.key.as_str()).collect::<Vec<_>>(), [send.artifact.key.as_str()]);
     assert_eq!(expire().await.unwrap(), Some(vec![]), "once");

@@ -35,15 +35,15 @@ macro_rules! on_both {
         )*
     };
 }
-use on_both;
+pub(crate) use on_both;
 
 /// Three records with what CSV is bad at, and the very bytes that they have to become.
-const CLAIMS: &str = concat!(
+pub(crate) const CLAIMS: &str = concat!(
     "{\"claim\":1,\"patient\":{\"name\":\"M\u{fc}ller, Anna\"},\"amount\":1.10}\n",
     "{\"claim\":2,\"patient\":{\"name\":\"the \\\"other\\\"\"},\"amount\":-0,\"note\":\"two\\nlines\"}\n",
     "{\"claim\":3,\"patient\":{\"name\":\"\"},\"codes\":[\"A1\", 2]}\n",
 );
-const CLAIMS_CSV: &str = concat!(
+pub(crate) const CLAIMS_CSV: &str = concat!(
     "claim,patient.name,amount,note,codes\n",
     "1,\"M\u{fc}ller, Anna\",1.10,,\n",
     "2,\"the \"\"other\"\"\",-0,\"two\nlines\",\n",
@@ -54,7 +54,7 @@ const CLAIMS_CSV: &str = concat!(
 const LARGE: usize = 40_000_000;
 
 /// `size` bytes of every value, in no short period: any conversion on the way would show.
-fn binary(size: usize, mut seed: u32) -> Vec<u8> {
+pub(crate) fn binary(size: usize, mut seed: u32) -> Vec<u8> {
     let next = || {
         // The constants of Numerical Recipes; the upper bits are the good ones.
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
