@@ -233,7 +233,8 @@ impl Help {
             };
             for verb in verb.split('|') {
                 let is_kind = outport_transform::kinds().iter().any(|kind| kind.name == verb);
-                let help = if noun == "transform" && is_kind {
+                let is_by_hand = noun == "transform" && is_kind;
+                let help = if is_by_hand {
                     help.clone()
                 } else {
                     match help.contains(&format!("\n  {verb} ")) {
@@ -242,7 +243,7 @@ impl Help {
                     }
                 };
                 // `intake dlq list`.
-                let deeper = words.get(2).filter(|_| help.contains("\nCommands:\n"));
+                let deeper = words.get(2).filter(|_| !is_by_hand && help.contains("\nCommands:\n"));
                 let help = match deeper {
                     Some(third) if help.contains(&format!("\n  {third} ")) => {
                         self.of(&[noun, verb, third])?

@@ -257,7 +257,9 @@ mod tests {
 
     #[test]
     fn a_bare_secret_is_refused_and_not_repeated() {
-        for text in ["hunter2", "env:", "env:a-b", "file:", "aws-sm:x", ""] {
+        for text in
+            ["hunter2", "env:", "env:a-b", "file:", "aws-sm:", "aws-sm:a b", "aws-sm:#key", "aws-sm:x#", ""]
+        {
             let error = text.parse::<SecretRef>().unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }
