@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outport_core::Timing;
 use outport_core::delivery::DeliveryState;
@@ -63,6 +63,18 @@ fn outage<T: std::fmt::Debug>(done: Result<T, StoreError>) {
     assert!(error.is_outage(), "{error}: {:?}", error.fault());
 }
 
+/// PostgreSQL has seen that the connection is gone, and has taken back what was not committed: until then its rows are locked,
+/// and a claim passes over them.
+async fn taken_back(world: &World) {
+    let open = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
+                AND xact_start IS NOT NULL AND pid <> pg_backend_pid()";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while world.number(open).await > 0 {
+        assert!(Instant::now() < deadline, "a transaction without a connection stays open");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 async fn one_claimed(world: &World) -> ClaimedSend {
     world.arrive("f").await;
     world.claim_one().await
@@ -92,6 +104,7 @@ mod verbs {
         world.arrive("f").await;
         proxy.cut(at);
         outage(claim_sends::claim(&world.store, world.worker, ALL, &world.timing).await);
+        taken_back(&world).await;
         world.assert_invariants().await;
         if at == Cut::BeforeTheAnswer {
             assert!(world.claim().await.sends.is_empty(), "nobody knows that he has it");
@@ -146,6 +159,7 @@ mod verbs {
         world.sql("UPDATE send_job SET lease_until = 1").await;
         proxy.cut(at);
         outage(rescue(&world.store, Which::Expired, &world.timing).await);
+        taken_back(&world).await;
         world.assert_invariants().await;
         rescue(&world.store, Which::Expired, &world.timing).await.unwrap();
         assert_eq!(
