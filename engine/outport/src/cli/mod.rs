@@ -92,7 +92,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  outport send report.pdf sftp://outport@sftp.acme.example/inbox/ --identity ~/.ssh/id_ed25519 --host-key SHA256:...\n  outport send a.csv b.csv sftp://outport@127.0.0.1:2222/inbox/ --password-from env:PW --host-key SHA256:..."
     )]
-    Send(SendArgs),
+    Send(send::SendArgs),
     /// Files that arrived
     #[command(subcommand)]
     File(FileCommand),
@@ -146,51 +146,6 @@ struct TransformArgs {
     /// The output file; - for stdout
     #[arg(required = true)]
     output: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct SendArgs {
-    /// Files, then the URL: sftp://USER@HOST[:PORT]/FOLDER/ or .../NAME for a single file
-    #[arg(required = true, num_args = 2..)]
-    files_and_url: Vec<String>,
-    /// Private key file
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
-    /// OpenSSH user certificate for the key
-    #[arg(long, value_name = "FILE", requires = "identity")]
-    certificate: Option<PathBuf>,
-    /// Where the password is: env:NAME or file:PATH
-    #[arg(long, value_name = "REFERENCE")]
-    password_from: Option<String>,
-    /// Where the key's passphrase is: env:NAME or file:PATH
-    #[arg(long, value_name = "REFERENCE", requires = "identity")]
-    passphrase_from: Option<String>,
-    /// SHA-256 fingerprint of the server's host key; may be given several times
-    #[arg(long = "host-key", value_name = "SHA256:...")]
-    host_keys: Vec<String>,
-    /// Public key of an authority for host certificates; may be given several times
-    #[arg(long = "host-ca", value_name = "FILE")]
-    host_cas: Vec<PathBuf>,
-    /// Algorithms to offer: modern, or compat for old servers (SHA-1, CBC, 3DES)
-    #[arg(long, default_value = "modern")]
-    profile: String,
-    /// Go through a proxy: socks5://HOST:PORT or http://HOST:PORT
-    #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
-    /// User name for the proxy
-    #[arg(long, value_name = "NAME", requires = "proxy")]
-    proxy_username: Option<String>,
-    /// Where the proxy's password is: env:NAME or file:PATH
-    #[arg(long, value_name = "REFERENCE", requires = "proxy_username")]
-    proxy_password_from: Option<String>,
-    /// Address of this machine to connect from
-    #[arg(long, value_name = "IP")]
-    source_address: Option<std::net::IpAddr>,
-    /// Use a second SFTP channel for large files: faster to a server that is far away
-    #[arg(long)]
-    second_channel: bool,
-    #[command(flatten)]
-    plan: send::PlanArgs,
 }
 
 #[derive(Debug, Args, Clone, Copy)]

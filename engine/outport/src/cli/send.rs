@@ -1,5 +1,6 @@
 //! `outport send FILE... URL`: the product's own sender, without a database.
 
+mod arguments;
 mod local_file;
 mod plan;
 mod target;
@@ -20,9 +21,9 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
+pub use self::arguments::SendArgs;
 use self::local_file::LocalFile;
 pub use self::plan::PlanArgs;
-use super::SendArgs;
 use super::up::byte_bar;
 use crate::output;
 

@@ -10,8 +10,7 @@ use outport_core::trust::FirstUse;
 use outport_core::{Fault, code};
 use outport_send::{HostAuthority, HostKeyPin, SftpUrl, Target, Timeouts};
 
-use super::{io_fault, usage};
-use crate::cli::SendArgs;
+use super::{SendArgs, io_fault, usage};
 use crate::connection;
 use crate::secrets::Secrets;
 
