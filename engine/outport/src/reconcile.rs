@@ -6,11 +6,12 @@ use outport_aws::{ListedVersion, S3Store};
 use outport_core::event::{EventSource, ObjectEvent};
 use outport_core::version::version_of;
 use outport_core::{Fault, Millis, ObjectKey};
-use outport_store::enqueue::Arrival;
+use outport_store::enqueue::{self, Arrival, Dispatched};
 use outport_store::{Store, list};
 use serde::Serialize;
 
 use crate::roles::arrival::{Found, arrival, is_unfinished};
+use crate::roles::output_ext;
 
 /// Versions that the ledger is asked about at a time.
 const BATCH: usize = 500;
@@ -31,6 +32,36 @@ pub struct Tally {
     pub left_out: u64,
     /// Not in the ledger.
     pub missed: u64,
+}
+
+/// What became of what was missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TakenIn {
+    pub routed: u64,
+    pub unrouted: u64,
+    pub rejected: u64,
+    /// Recorded by somebody else meanwhile.
+    pub known: u64,
+}
+
+impl TakenIn {
+    /// Records files that were missed.
+    ///
+    /// # Errors
+    /// Those of the database; what was not recorded is found again.
+    pub async fn add(&mut self, store: &Store, missed: &[Arrival]) -> Result<(), Fault> {
+        for missed in missed.chunks(enqueue::TOGETHER) {
+            for answer in enqueue::dispatch_all(store, missed, output_ext).await {
+                match answer.map_err(|error| error.fault())? {
+                    Dispatched::Routed { .. } => self.routed += 1,
+                    Dispatched::Unrouted { .. } => self.unrouted += 1,
+                    Dispatched::Rejected { .. } => self.rejected += 1,
+                    Dispatched::Duplicate { .. } => self.known += 1,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Where and what to compare.

@@ -171,4 +171,5 @@ fn settings_that_do_not_go_together() {
         site.outport(["demo"]).env("OUTPORT_BUCKETS_ROOT", "s3://").env("OUTPORT_ARTIFACTS_ROOT", "s3://a");
     let demo = demo.env("OUTPORT_AWS_REGION", "us-east-1").run().unwrap();
     assert_eq!(demo.code, Some(2), "{demo:?}");
+    assert!(!demo.stderr.contains("partner: "), "it says so before it does anything: {demo:?}");
 }

@@ -10,6 +10,7 @@ use super::world::{World, arrival, by, definitions, fault};
 
 on_both!(
     an_older_version_never_follows_a_newer_one,
+    versions_of_an_object_go_by_their_events,
     two_files_of_one_name_are_not_sent_together,
     stale_send_sends_old_versions_too,
     files_in_order_go_one_at_a_time,
@@ -51,6 +52,30 @@ async fn an_older_version_never_follows_a_newer_one(world: World) {
     assert!(world.claim().await.sends.is_empty(), "nobody sends the old version now");
     assert_eq!(world.state(ids[0]).await, DeliveryState::Cancelled);
     let superseded = "SELECT count(*) AS n FROM delivery WHERE fault_code = 'delivery.superseded'";
+    assert_eq!(world.number(superseded).await, 1);
+}
+
+/// A queue has no order: the older version is recorded when the newer one is at the partner already.
+async fn versions_of_an_object_go_by_their_events(world: World) {
+    define(&world, &with(|_| {})).await;
+    let at = |key: &str, version: &str, event_at: i64| {
+        let mut arrival = arrival(key, version);
+        arrival.event.event_at = event_at;
+        arrival
+    };
+    for first in [at("f", "v2", 2_000), at("fs", "fs:v2", 2_000)] {
+        world.dispatch(&first).await;
+        world.deliver(&world.claim_one().await).await;
+    }
+    world.dispatch(&at("f", "v1", 1_000)).await;
+    assert!(world.claim().await.sends.is_empty(), "the older one does not end on top");
+    let superseded = "SELECT count(*) AS n FROM delivery WHERE fault_code = 'delivery.superseded'";
+    assert_eq!(world.number(superseded).await, 1);
+    // What is really newer goes, and what a folder recorded later is newer whatever its clock says.
+    for next in [at("f", "v3", 3_000), at("fs", "fs:v1", 1_000)] {
+        world.dispatch(&next).await;
+        world.deliver(&world.claim_one().await).await;
+    }
     assert_eq!(world.number(superseded).await, 1);
 }
 

@@ -58,16 +58,17 @@ pub async fn run(config: &Config, format: Format) -> Result<ExitCode, Fault> {
         let aws = outport_aws::load(&config.aws().access()).await;
         let s3 = S3Store::new(&aws, config.aws().s3());
         answers.extend(buckets(&s3, &bucket, store.as_ref()).await);
-        for (key, url) in [("intake.queue", config.queue()), ("intake.dead_letters", config.dead_letters())] {
+        let without = "without a queue files are found only when buckets are compared (intake.reconcile)";
+        let without_dead = "`outport intake dlq` needs it to show and requeue what could not be taken in";
+        for (key, url, hint) in [
+            ("intake.queue", config.queue(), without),
+            ("intake.dead_letters", config.dead_letters(), without_dead),
+        ] {
             match url {
                 Some(url) => {
                     answers.push(Answer::of(format!("{key}, {url}"), &Queue::new(&aws, url).depth().await));
                 }
-                None => answers.push(Answer::warning(
-                    key.into(),
-                    "it is not set",
-                    "without a queue files are found only when buckets are compared (intake.reconcile)",
-                )),
+                None => answers.push(Answer::warning(key.into(), "it is not set", hint)),
             }
         }
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use outport_core::event::EventSource;
 use outport_core::replay::When;
 use outport_core::{Fault, Millis, code};
-use outport_store::enqueue::{self, Arrival, Dispatched};
+use outport_store::enqueue::Arrival;
 use outport_store::replay::plan::clock;
 use serde::Serialize;
 
@@ -13,14 +13,10 @@ use super::Shape;
 use super::database::existing_store;
 use crate::config::{Config, Roots};
 use crate::output::{self, Format};
-use crate::reconcile::{Comparison, Scope, Tally};
-use crate::roles::output_ext;
+use crate::reconcile::{Comparison, Scope, TakenIn, Tally};
 
 /// Files that a plan names; the tally counts all.
 const SHOWN: usize = 50;
-
-/// Files recorded in one transaction.
-const AT_A_TIME: usize = 16;
 
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
@@ -47,7 +43,7 @@ struct Report {
     files: Vec<Missed>,
     /// What became of them, with `--start`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    started: Option<Started>,
+    started: Option<TakenIn>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,15 +52,6 @@ struct Missed {
     version: String,
     size_bytes: u64,
     modified_at: Option<Millis>,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Started {
-    routed: u64,
-    unrouted: u64,
-    rejected: u64,
-    /// Recorded by somebody else meanwhile.
-    known: u64,
 }
 
 pub async fn run(config: &Config, args: ReconcileArgs) -> Result<(), Fault> {
@@ -89,23 +76,13 @@ pub async fn run(config: &Config, args: ReconcileArgs) -> Result<(), Fault> {
     let s3 = outport_aws::S3Store::new(&aws, config.aws().s3());
     let until = Timestamp::now().as_millisecond();
     let scope = Scope { bucket, prefix, since: since.at, until, source: EventSource::Operator };
-    let (mut files, mut started) = (Vec::new(), Started::default());
+    let (mut files, mut taken_in) = (Vec::new(), TakenIn::default());
     let mut comparison = Comparison::new(&store, &s3, scope);
     while let Some(missed) = comparison.next().await? {
         let room = SHOWN.saturating_sub(files.len());
         files.extend(missed.iter().take(room).map(shown));
-        if !args.start {
-            continue;
-        }
-        for missed in missed.chunks(AT_A_TIME) {
-            for answer in enqueue::dispatch_all(&store, missed, output_ext).await {
-                match answer.map_err(|error| error.fault())? {
-                    Dispatched::Routed { .. } => started.routed += 1,
-                    Dispatched::Unrouted { .. } => started.unrouted += 1,
-                    Dispatched::Rejected { .. } => started.rejected += 1,
-                    Dispatched::Duplicate { .. } => started.known += 1,
-                }
-            }
+        if args.start {
+            taken_in.add(&store, &missed).await?;
         }
     }
     let tally = comparison.tally;
@@ -115,7 +92,7 @@ pub async fn run(config: &Config, args: ReconcileArgs) -> Result<(), Fault> {
         since: since.to_string(),
         tally,
         files,
-        started: args.start.then_some(started),
+        started: args.start.then_some(taken_in),
     };
     match args.shape.format() {
         Format::Json => output::json(&report),
@@ -148,7 +125,7 @@ fn tell(report: &Report) -> Result<(), Fault> {
         report.bucket, report.prefix, report.since
     ));
     match &report.started {
-        Some(Started { routed, unrouted, rejected, known }) => output::note(&format!(
+        Some(TakenIn { routed, unrouted, rejected, known }) => output::note(&format!(
             "taken in: {routed} routed, {unrouted} unrouted, {rejected} rejected, {known} known by now"
         )),
         None if missed > 0 => output::note("nothing was changed; the same with --start takes them in"),

@@ -138,7 +138,9 @@ impl Config {
         }
         Webhook::of(&self.notify)?;
         self.aws.check()?;
-        self.roots()?;
+        if matches!(self.roots()?, Roots::Folders { .. }) && self.queue().is_some() {
+            return wrong("intake.queue is set, and buckets.root is a folder: folders are watched, not told of by a queue".into());
+        }
         if self.intake.settle.0 > MAX_SETTLE {
             return wrong(format!("intake.settle is {}, it must not be longer than 12h", self.intake.settle));
         }

@@ -16,7 +16,7 @@ use outport_send::partner::{Partner, PartnerConfig};
 use outport_store::list::deliveries::{self, DeliveryView};
 use outport_store::list::{self, Page};
 
-use crate::config::Config;
+use crate::config::{Config, Roots};
 use crate::engine::Engine;
 use crate::output::note;
 use crate::put::Buckets;
@@ -35,21 +35,21 @@ struct Expectation {
 
 pub async fn run(files: &[PathBuf], data: Option<&Path>) -> Result<ExitCode, Fault> {
     let home = home(data)?;
+    let (config, _) = Config::load(None, Some(&home))?;
+    if !matches!(config.roots()?, Roots::Folders { .. }) {
+        let message = "the demo works in folders of this machine, and buckets.root is s3://";
+        return Err(Fault::new(&code::USAGE, message)
+            .with_hint("unset OUTPORT_BUCKETS_ROOT and OUTPORT_ARTIFACTS_ROOT"));
+    }
     let inputs = inputs(files, &home)?;
     let partner = partner(&home).await?;
     note(&format!("partner:  an SFTP server at {}, {}", partner.address(), partner.fingerprint()));
-    let (config, _) = Config::load(None, Some(&home))?;
     let engine = Engine::open(&config).await?;
     apply(&engine, &home, &partner).await?;
-    let Some(folders) = engine.storage.folders() else {
-        return Err(Fault::new(
-            &code::USAGE,
-            "the demo works in folders of this machine, and buckets.root is s3://",
-        )
-        .with_hint("unset OUTPORT_BUCKETS_ROOT and OUTPORT_ARTIFACTS_ROOT"));
-    };
-    folders.buckets.make_bucket(BUCKET).await?;
-    let buckets = Buckets::Folders(folders.buckets.clone());
+    let buckets = Buckets::open(&config).await?;
+    if let Buckets::Folders(folders) = &buckets {
+        folders.make_bucket(BUCKET).await?;
+    }
     let all: BTreeSet<Role> = Role::ALL.into_iter().collect();
     roles::begin(&engine, &all).await?;
     let running = tokio::spawn(roles::run(engine.clone(), all));

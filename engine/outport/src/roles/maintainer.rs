@@ -83,14 +83,23 @@ type Seen = BTreeMap<EndpointId, Option<String>>;
 
 /// The version of a file or variable says something only on the machine and in the process that it was read in. Where this
 /// process is the only one (embedded), and where all lies with AWS, whose versions are the same for everybody, the refused
-/// version tells whether the secret changed, also across a restart. Where there may be others (PostgreSQL), a change counts that this process saw itself, since its own refusal or its first look: two processes that
-/// compared each other's versions would lift each other's blocks and hammer the partner's login.
+/// version tells whether the secret changed, also across a restart. Where there may be others (PostgreSQL), a change counts
+/// that this process saw itself, since its own refusal or its first look: two processes that compared each other's versions
+/// would lift each other's blocks and hammer the partner's login.
 async fn lift_changed_secrets(engine: &Engine, seen: &mut Seen) -> Result<(), Fault> {
     let refused = list::endpoints::refused(&engine.store).await.map_err(|e| e.fault())?;
     seen.retain(|endpoint, _| refused.iter().any(|(blocked, ..)| blocked == endpoint));
     for (endpoint, credential, refused_version) in refused {
         let Ok(credential) = CredentialRef::from_stored(&credential) else { continue };
-        let now = engine.secrets.version(&credential, "a blocked endpoint").await.ok();
+        let now = match engine.secrets.version(&credential, "a blocked endpoint").await {
+            Ok(version) => Some(version),
+            // On this machine there may be none; of AWS, who may not look would never see a new one.
+            Err(_) if !is_shared(&credential) => None,
+            Err(fault) => {
+                tracing::warn!(%endpoint, code = fault.code.name, hint = fault.hint(), "{fault}");
+                None
+            }
+        };
         let alone = engine.lock.is_some() || is_shared(&credential);
         let refused_here =
             engine.refused.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint).cloned();

@@ -133,6 +133,9 @@ pub async fn dispatch(
     Err(StoreError::Unreadable { doing: DOING, problem: "a file came and went".into() })
 }
 
+/// Files that are best recorded in one transaction: sixteen cost hardly more than one, and nobody waits long for their locks.
+pub const TOGETHER: usize = 16;
+
 /// Records arrivals in their order. In one transaction, if that can be: sixteen files then cost hardly more statements
 /// than one; at most 64 are given. If not (another dispatcher recorded one of them meanwhile, one cannot be written), each has its own. There
 /// are fewer answers than arrivals when the database is away: what has none was not tried.

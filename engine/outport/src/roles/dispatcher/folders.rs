@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use outport_core::timing::millis;
 use outport_core::{Class, Fault, Millis, code};
 use outport_objects::intake::{Arrived, Intake, Settings};
-use outport_store::routes;
+use outport_store::{enqueue, routes};
 use tokio::task::JoinHandle;
 
 use super::recording::{Prepared, Taken, prepare, record, unknown};
@@ -17,7 +17,7 @@ use crate::storage::Folders;
 
 /// Files copied side by side: each waits for the disk twice, and disks serve several waits at once. As many are recorded
 /// together, for little more than the price of one.
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = enqueue::TOGETHER;
 
 /// Since when the rules of each bucket hold; asked by every sweep, refreshed by the dispatcher.
 type Since = Arc<Mutex<BTreeMap<String, Millis>>>;

@@ -4,25 +4,19 @@
 //! the ledger knows what it has. What no parser knows is left alone: it comes again until the queue moves it to the dead
 //! letters.
 
+mod batch;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use outport_aws::{Message, Queue, SdkConfig};
-use outport_core::event::parse;
+use outport_aws::{Queue, SdkConfig};
 use outport_core::{Fault, code};
-use outport_store::StoreError;
-use outport_store::enqueue::{self, Arrival};
 use tokio::task::JoinSet;
 
-use super::recording::report;
+use self::batch::Batch;
 use crate::config::Config;
-use crate::crash_point::{self, Point};
 use crate::engine::Engine;
-use crate::metrics::Ignored;
-use crate::roles::arrival::{Found, Looked, Rejected, find};
-use crate::roles::{after_failure, output_ext};
-use crate::storage::S3;
+use crate::roles::after_failure;
 
 /// How many ask the queue at a time. One that has ten messages takes some 40 ms for them; four keep the database busy.
 const POLLERS: usize = 4;
@@ -32,9 +26,6 @@ const WAIT: Duration = Duration::from_secs(20);
 
 /// An empty answer that came sooner than this was no wait at all: some queues that resemble SQS do not know it.
 const AT_ONCE: Duration = Duration::from_millis(500);
-
-/// Files recorded in one transaction.
-const AT_A_TIME: usize = 16;
 
 /// The queue and the rule by which its events count.
 pub struct QueueIntake {
@@ -90,214 +81,6 @@ async fn poll(engine: Arc<Engine>) {
                 failures += 1;
                 engine.pause(after_failure(failures)).await;
             }
-        }
-    }
-}
-
-/// Messages that were received together.
-struct Batch<'a> {
-    engine: &'a Engine,
-    intake: &'a QueueIntake,
-    messages: Vec<Message>,
-    /// By place: something of the message is not recorded, so it must come again.
-    comes_again: Vec<bool>,
-    received_at: Instant,
-}
-
-impl<'a> Batch<'a> {
-    fn new(engine: &'a Engine, intake: &'a QueueIntake, messages: Vec<Message>) -> Self {
-        let comes_again = vec![false; messages.len()];
-        Self { engine, intake, messages, comes_again, received_at: Instant::now() }
-    }
-
-    /// Everything that can be done about these messages. They stay hidden from others all the while.
-    async fn work(mut self, s3: &S3) {
-        let receipts: Vec<String> = self.messages.iter().map(|message| message.receipt.clone()).collect();
-        let (queue, visibility) = (&self.intake.queue, self.engine.timing.visibility);
-        tokio::select! {
-            () = keep_hidden(queue, &receipts, visibility) => {}
-            () = async {
-                let found = self.look(s3).await;
-                self.record(found).await;
-                self.delete().await;
-            } => {}
-        }
-    }
-
-    /// Parses the bodies and looks at the objects, those of all messages side by side. What there is to record, in the order
-    /// in which it came, each with the place of its message.
-    async fn look(&mut self, s3: &S3) -> Vec<(usize, Found)> {
-        let (engine, settle) = (self.engine, self.intake.settle);
-        let looks = self.messages.iter().map(|message| look_at(engine, settle, s3, message));
-        let looks = futures_util::future::join_all(looks).await;
-        let mut found = Vec::new();
-        for (place, look) in looks.into_iter().enumerate() {
-            match look {
-                Look::Found(all) => found.extend(all.into_iter().map(|one| (place, one))),
-                Look::ComesAgain => self.comes_again[place] = true,
-                Look::Later(later) => {
-                    self.comes_again[place] = true;
-                    if let Err(fault) = self.intake.queue.keep(&[&self.messages[place].receipt], later).await
-                    {
-                        tracing::warn!(code = fault.code.name, "{fault}");
-                    }
-                }
-            }
-        }
-        found
-    }
-
-    async fn record(&mut self, found: Vec<(usize, Found)>) {
-        let (mut places, mut arrivals) = (Vec::new(), Vec::new());
-        for (place, found) in found {
-            match found {
-                Found::Arrival(arrival) => {
-                    places.push(place);
-                    arrivals.push(*arrival);
-                }
-                Found::Rejected(rejected) => self.reject(place, &rejected).await,
-                Found::Nothing(why) => {
-                    self.engine.metrics.intake_ignored.get_or_create(&Ignored { why }).inc();
-                }
-            }
-        }
-        for (places, arrivals) in places.chunks(AT_A_TIME).zip(arrivals.chunks(AT_A_TIME)) {
-            self.dispatch(places, arrivals).await;
-        }
-    }
-
-    /// Records an object that cannot be a file.
-    async fn reject(&mut self, place: usize, rejected: &Rejected) {
-        let Rejected { event, version, fault } = rejected;
-        let mut failures = 0;
-        loop {
-            match enqueue::reject(&self.engine.store, event, version, fault).await {
-                Ok(rejected) => return report(self.engine, &rejected, &event.key),
-                Err(error) if self.again_after(&error, &mut failures).await => {}
-                Err(_) => {
-                    self.comes_again[place] = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Records up to sixteen files, again and again while the database is away.
-    async fn dispatch(&mut self, mut places: &[usize], mut arrivals: &[Arrival]) {
-        let mut failures = 0;
-        while !arrivals.is_empty() {
-            let answers = enqueue::dispatch_all(&self.engine.store, arrivals, output_ext).await;
-            crash_point::reached(Point::AfterDispatch);
-            for answer in answers {
-                let (Some((place, rest_of_places)), Some((arrival, rest))) =
-                    (places.split_first(), arrivals.split_first())
-                else {
-                    return;
-                };
-                match answer {
-                    Ok(dispatched) => {
-                        failures = 0;
-                        report(self.engine, &dispatched, arrival.event.key.as_str());
-                    }
-                    Err(error) if self.again_after(&error, &mut failures).await => break,
-                    Err(_) => self.comes_again[*place] = true,
-                }
-                (places, arrivals) = (rest_of_places, rest);
-            }
-        }
-    }
-
-    /// Whether the same may be tried once more; waits before it says so.
-    async fn again_after(&self, error: &StoreError, failures: &mut u32) -> bool {
-        let fault = error.fault();
-        tracing::warn!(code = fault.code.name, "{}", self.engine.told(&fault));
-        let helps = error.is_outage() || error.is_transient();
-        if !helps || self.engine.is_stopping() || self.received_at.elapsed() > self.engine.timing.hold {
-            return false;
-        }
-        *failures += 1;
-        self.engine.pause(after_failure(*failures)).await;
-        true
-    }
-
-    /// Deletes what is recorded whole.
-    async fn delete(&self) {
-        let done: Vec<&Message> = self
-            .messages
-            .iter()
-            .zip(&self.comes_again)
-            .filter(|(_, again)| !**again)
-            .map(|(m, _)| m)
-            .collect();
-        if done.is_empty() {
-            return;
-        }
-        let receipts: Vec<&str> = done.iter().map(|message| message.receipt.as_str()).collect();
-        match self.intake.queue.delete(&receipts).await {
-            Ok(left) => {
-                for message in left.iter().filter_map(|place| done.get(*place)) {
-                    tracing::warn!(
-                        message = message.id,
-                        "a message could not be deleted: it comes again, and changes nothing"
-                    );
-                }
-            }
-            Err(fault) => {
-                tracing::warn!(code = fault.code.name, "messages come again, and change nothing: {fault}");
-            }
-        }
-    }
-}
-
-/// What looking at a message came to.
-enum Look {
-    /// Its records.
-    Found(Vec<Found>),
-    /// It cannot be read, or its objects cannot be looked at now.
-    ComesAgain,
-    /// One of its objects may still change.
-    Later(Duration),
-}
-
-async fn look_at(engine: &Engine, settle: Duration, s3: &S3, message: &Message) -> Look {
-    let now = Timestamp::now().as_millisecond();
-    let records = match parse(message.body.as_bytes(), message.sent_at.unwrap_or(now)) {
-        Ok(records) => records,
-        Err(fault) => {
-            // Counted each time that it comes; it ends in the dead letters.
-            engine.metrics.intake_unreadable.inc();
-            let (message, received) = (&message.id, message.received);
-            tracing::warn!(message, received, code = fault.code.name, hint = fault.hint(), "{fault}");
-            return Look::ComesAgain;
-        }
-    };
-    let mut all = Vec::with_capacity(records.len());
-    for record in records {
-        match find(&s3.store, record, settle, now).await {
-            Ok(Looked::Found(found)) => all.push(found),
-            Ok(Looked::Later(later)) => return Look::Later(later),
-            Err(fault) => {
-                tracing::warn!(
-                    message = message.id,
-                    code = fault.code.name,
-                    hint = fault.hint(),
-                    "{}",
-                    engine.told(&fault)
-                );
-                return Look::ComesAgain;
-            }
-        }
-    }
-    Look::Found(all)
-}
-
-/// Keeps messages hidden from others until this is dropped.
-async fn keep_hidden(queue: &Queue, receipts: &[String], visibility: Duration) {
-    loop {
-        tokio::time::sleep(visibility / 3).await;
-        let receipts: Vec<&str> = receipts.iter().map(String::as_str).collect();
-        if let Err(fault) = queue.keep(&receipts, visibility).await {
-            tracing::warn!(code = fault.code.name, "{fault}");
         }
     }
 }

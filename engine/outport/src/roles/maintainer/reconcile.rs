@@ -6,15 +6,11 @@ use jiff::Timestamp;
 use outport_core::event::EventSource;
 use outport_core::timing::millis;
 use outport_core::{Fault, Millis};
-use outport_store::{duty, enqueue, routes};
+use outport_store::{duty, routes};
 
 use crate::engine::Engine;
-use crate::reconcile::{Comparison, Scope, Tally};
-use crate::roles::output_ext;
+use crate::reconcile::{Comparison, Scope, TakenIn, Tally};
 use crate::storage::S3;
-
-/// Files recorded in one transaction.
-const AT_A_TIME: usize = 16;
 
 /// Compares each bucket once in `engine.reconcile`, whoever of the processes does it.
 pub async fn run(engine: &Engine) -> Result<(), Fault> {
@@ -29,25 +25,31 @@ pub async fn run(engine: &Engine) -> Result<(), Fault> {
         if engine.is_stopping() {
             break;
         }
-        // Whoever begins holds it for the whole rhythm: the others need not do the same.
-        match duty::hold(&engine.store, "reconcile", engine.worker, every).await {
-            Ok(Some(_)) => {
-                if let Err(fault) = sweep(engine, s3).await {
-                    tracing::warn!(code = fault.code.name, hint = fault.hint(), "{}", engine.told(&fault));
+        // Whoever begins holds it for the whole rhythm: the others need not do the same. If it dies they see that soon after.
+        let wait = match duty::hold(&engine.store, "reconcile", engine.worker, every).await {
+            Ok(Some(_)) => match sweep(engine, s3).await {
+                Ok(true) => every,
+                Ok(false) => engine.timing.retain,
+                Err(fault) => {
+                    let told = engine.told(&fault);
+                    tracing::warn!(code = fault.code.name, hint = fault.hint(), "{told}");
+                    engine.timing.rederive
                 }
-                due = Instant::now() + every;
-            }
-            Ok(None) => due = Instant::now() + every,
+            },
+            Ok(None) => engine.timing.retain,
             Err(error) => {
                 tracing::warn!(code = error.fault().code.name, "{error}");
-                due = Instant::now() + engine.timing.rederive;
+                engine.timing.rederive
             }
-        }
+        };
+        due = Instant::now() + wait.min(every);
     }
     Ok(())
 }
 
-async fn sweep(engine: &Engine, s3: &S3) -> Result<(), Fault> {
+/// Compares every bucket that a rule watches; whether all of them could be.
+async fn sweep(engine: &Engine, s3: &S3) -> Result<bool, Fault> {
+    let mut are_all = true;
     let buckets =
         routes::watched_since(&engine.store, millis(engine.horizon)).await.map_err(|e| e.fault())?;
     let until: Millis = Timestamp::now().as_millisecond() - millis(engine.timing.grace);
@@ -68,6 +70,7 @@ async fn sweep(engine: &Engine, s3: &S3) -> Result<(), Fault> {
                 tracing::info!(bucket, listed = tally.listed, "compared with the ledger: nothing was missed");
             }
             Err(fault) => {
+                are_all = false;
                 tracing::warn!(
                     bucket,
                     code = fault.code.name,
@@ -81,18 +84,19 @@ async fn sweep(engine: &Engine, s3: &S3) -> Result<(), Fault> {
             break;
         }
     }
-    Ok(())
+    Ok(are_all)
 }
 
+/// Ends early when the engine stops: the next process begins anew.
 async fn sweep_bucket(engine: &Engine, mut comparison: Comparison<'_>) -> Result<Tally, Fault> {
+    let mut taken_in = TakenIn::default();
     while let Some(missed) = comparison.next().await? {
-        for missed in missed.chunks(AT_A_TIME) {
-            for answer in enqueue::dispatch_all(&engine.store, missed, output_ext).await {
-                answer.map_err(|error| error.fault())?;
-            }
-        }
+        taken_in.add(&engine.store, &missed).await?;
         engine.bells.transform.notify_one();
         engine.bells.send.notify_one();
+        if engine.is_stopping() {
+            break;
+        }
     }
     Ok(comparison.tally)
 }
