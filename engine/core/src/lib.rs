@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod batch;
 pub mod credential;
 pub mod definitions;
 pub mod delivery;
