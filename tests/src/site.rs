@@ -122,16 +122,19 @@ impl Site {
 
     /// A call of `outport` for this installation, not made yet.
     pub fn outport<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Outport {
-        let data = self.data().display().to_string();
-        let all: Vec<String> =
-            ["--data".to_owned(), data].into_iter().chain(arguments.into_iter().map(str::to_owned)).collect();
-        let mut call = Outport::new(self.folder.path(), all)
-            .env("OUTPORT_TIMING_SCALE", self.scale.to_string())
-            .env("OUTPORT_LOG_FORMAT", "json");
-        for (name, value) in &self.settings {
-            call = call.env(name, value);
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        self.container()(&arguments)
+    }
+
+    /// Makes calls of `outport` with the settings that this installation has now, from wherever they are made: the containers of
+    /// [`FakeBatch`](crate::servers::fake_batch::FakeBatch).
+    pub fn container(&self) -> impl Fn(&[String]) -> Outport + Send + Sync + 'static {
+        let (folder, data) = (self.folder.path().to_owned(), self.data().display().to_string());
+        let (settings, scale) = (self.settings.clone(), self.scale);
+        move |command| {
+            let all = ["--data", &data].into_iter().chain(command.iter().map(String::as_str));
+            settings.iter().fold(call(&folder, all, scale), |call, (name, value)| call.env(name, value))
         }
-        call
     }
 
     /// Runs a command that has to succeed.
@@ -358,6 +361,12 @@ impl Site {
             }
         }
     }
+}
+
+fn call<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>, scale: f64) -> Outport {
+    Outport::new(folder, arguments)
+        .env("OUTPORT_TIMING_SCALE", scale.to_string())
+        .env("OUTPORT_LOG_FORMAT", "json")
 }
 
 /// A path as text: ours are.

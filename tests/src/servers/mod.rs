@@ -2,6 +2,7 @@
 
 pub mod cloud;
 pub mod delay;
+pub mod fake_batch;
 pub mod fake_queue;
 pub mod forward;
 pub mod moto;

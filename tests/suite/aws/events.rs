@@ -90,10 +90,11 @@ fn what_is_no_arrival_is_done_and_counted(site: Site) {
     let mut up = site.up().unwrap();
     drained(&cloud, &site);
     let counted = |why: &str| up.counter(&format!("outport_intake_ignored_total{{why=\"{why}\"}}")).unwrap();
-    assert_eq!((counted("removed"), counted("unknown_version")), (1, 1));
-    assert_eq!((counted("other_event"), counted("unfinished")), (1, 1));
-    // moto's own, when the notification was set up.
-    assert_eq!(counted("test_event"), 1);
+    // `test_event` is moto's own, from when the notification was set up. A message that comes twice, as it may with a
+    // visibility of two seconds on a busy machine, counts twice.
+    for why in ["removed", "unknown_version", "other_event", "unfinished", "test_event"] {
+        assert!(counted(why) >= 1, "{why} is not counted");
+    }
     let files = site.json(["file", "list"]).unwrap();
     assert_eq!(files.as_array().unwrap().len(), 1, "{files:#}");
     assert_eq!(
