@@ -39,7 +39,8 @@ write_podman_settings() {
     local folder=$1 store=$2 base=${3:-}
     mkdir -p "$folder/tmp"
     # The limits: raising one is refused without CAP_SYS_RESOURCE, and podman's own are high. The locks: those in memory are
-    # shared with every other podman of this machine.
+    # shared with every other podman of this machine. No static_dir: the podman that cleans up after a container is told the
+    # store alone and looks there; not finding the container, it lets `podman run` wait for 20 s.
     cat >"$folder/containers.conf" <<TEXT
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
@@ -49,8 +50,6 @@ cgroup_manager = "cgroupfs"
 events_logger = "none"
 lock_type = "file"
 tmp_dir = "$folder/engine"
-static_dir = "$folder/state"
-volume_path = "$folder/volumes"
 [network]
 network_backend = "netavark"
 network_config_dir = "$folder/networks"

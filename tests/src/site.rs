@@ -22,7 +22,7 @@ pub use folder_watch::{FolderWatch, Whole, is_temp_name};
 pub use health::get;
 pub use held_files::HeldFiles;
 pub use partners::{BUCKET, Login, Partner, definitions};
-pub use running::Up;
+pub use running::{Up, health_of};
 
 /// The time scale of tests that wait for retries: a lease of 3 s still outlives the stalls of a busy machine.
 const QUICK: f64 = 0.05;
@@ -125,13 +125,15 @@ impl Site {
         let data = self.data().display().to_string();
         let all: Vec<String> =
             ["--data".to_owned(), data].into_iter().chain(arguments.into_iter().map(str::to_owned)).collect();
-        let mut call = Outport::new(self.folder.path(), all)
-            .env("OUTPORT_TIMING_SCALE", self.scale.to_string())
-            .env("OUTPORT_LOG_FORMAT", "json");
-        for (name, value) in &self.settings {
-            call = call.env(name, value);
-        }
-        call
+        let call = Outport::new(self.folder.path(), all);
+        self.environment().into_iter().fold(call, |call, (name, value)| call.env(&name, value))
+    }
+
+    /// Its settings, as every process that works on it has them in its environment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let own = [("OUTPORT_TIMING_SCALE", self.scale.to_string()), ("OUTPORT_LOG_FORMAT", "json".to_owned())];
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        own.chain(self.settings.iter().cloned()).collect()
     }
 
     /// Runs a command that has to succeed.
@@ -178,6 +180,14 @@ impl Site {
     /// If it does not start; the message holds what it printed.
     pub fn up(&self) -> anyhow::Result<Up> {
         Up::start(self.outport(["up"]))
+    }
+
+    /// The same with these roles alone: `dispatcher,maintainer`.
+    ///
+    /// # Errors
+    /// As [`up`](Self::up).
+    pub fn up_as(&self, roles: &str) -> anyhow::Result<Up> {
+        Up::start(self.outport(["up", "--roles", roles]))
     }
 
     /// Every delivery, newest first, as `outport delivery list --json` shows it.

@@ -1,12 +1,14 @@
 //! Real servers, started by the test that needs them and gone with it.
 
 pub mod cloud;
+pub mod container_batch;
 pub mod delay;
 pub mod fake_queue;
 pub mod forward;
 pub mod moto;
 pub mod openssh;
 pub mod paramiko;
+pub mod podman;
 pub mod postgres;
 pub mod proftpd;
 pub mod proxy;
