@@ -293,10 +293,13 @@ CREATE TABLE send_job (
   lease_id uuid,
   lease_until bigint,
   worker_id uuid,
+  -- too large for the workers of the service: a worker of its own was asked for, which may take it before it is due
+  handed_at bigint,
   CONSTRAINT lease_pair CHECK ((lease_id IS NULL) = (lease_until IS NULL))
 ) {hot_send_job};
 
 CREATE INDEX send_job_ready ON send_job(endpoint_id, due_at, delivery_id) WHERE lease_id IS NULL;
+CREATE INDEX send_job_handed ON send_job(handed_at) WHERE handed_at IS NOT NULL AND lease_id IS NULL;
 -- two files of one name are never sent at the same time: the older one could end on top
 CREATE UNIQUE INDEX one_leased_per_name ON send_job(endpoint_id, remote_name) WHERE lease_id IS NOT NULL;
 CREATE UNIQUE INDEX one_leased_per_fifo_group ON send_job(fifo_group) WHERE fifo_group IS NOT NULL AND lease_id IS NOT NULL;
@@ -396,6 +399,8 @@ CREATE TABLE batch_run (
 );
 
 CREATE INDEX batch_run_open ON batch_run(kind, intent_at) WHERE ended_at IS NULL;
+CREATE INDEX batch_run_ended ON batch_run(kind, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX batch_run_of_work ON batch_run(only_id, ended_at) WHERE only_id IS NOT NULL;
 CREATE UNIQUE INDEX one_open_run_per_work ON batch_run(only_id) WHERE only_id IS NOT NULL AND ended_at IS NULL;
 CREATE TABLE notification (
   id uuid PRIMARY KEY,

@@ -148,7 +148,7 @@ impl<'a> Courier<'a> {
             let limits =
                 Limits { lanes: LANES_PER_CLAIM, deliveries: free, per_lane: (self.places * 3 / 4).max(1) };
             let (store, timing, again) = (&self.bed.store, &self.bed.timing, self.shared.full.take_again());
-            let claim = claim_sends::claim_again(store, self.worker, limits, &again, timing).await?;
+            let claim = claim_sends::claim_again(store, self.worker, limits, &again, None, timing).await?;
             self.shared.full.learn(claim.full);
             if claim.sends.is_empty() {
                 self.wait_for_work(count).await?;

@@ -122,16 +122,25 @@ impl Site {
 
     /// A call of `outport` for this installation, not made yet.
     pub fn outport<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Outport {
-        let data = self.data().display().to_string();
-        let all: Vec<String> =
-            ["--data".to_owned(), data].into_iter().chain(arguments.into_iter().map(str::to_owned)).collect();
-        let call = Outport::new(self.folder.path(), all);
-        self.environment().into_iter().fold(call, |call, (name, value)| call.env(&name, value))
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        self.container()(&arguments)
+    }
+
+    /// Makes calls of `outport` with the settings that this installation has now, from wherever they are made: the containers of
+    /// [`FakeBatch`](crate::servers::fake_batch::FakeBatch).
+    pub fn container(&self) -> impl Fn(&[String]) -> Outport + Send + Sync + 'static {
+        let (folder, data) = (self.folder.path().to_owned(), self.data().display().to_string());
+        let environment = self.environment();
+        move |command| {
+            let all = ["--data", &data].into_iter().chain(command.iter().map(String::as_str));
+            environment.iter().fold(Outport::new(&folder, all), |call, (name, value)| call.env(name, value))
+        }
     }
 
     /// Its settings, as every process that works on it has them in its environment.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let own = [("OUTPORT_TIMING_SCALE", self.scale.to_string()), ("OUTPORT_LOG_FORMAT", "json".to_owned())];
+        let own =
+            [("OUTPORT_TIMING_SCALE", self.scale.to_string()), ("OUTPORT_LOG_FORMAT", "json".to_owned())];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
         own.chain(self.settings.iter().cloned()).collect()
     }
@@ -180,14 +189,6 @@ impl Site {
     /// If it does not start; the message holds what it printed.
     pub fn up(&self) -> anyhow::Result<Up> {
         Up::start(self.outport(["up"]))
-    }
-
-    /// The same with these roles alone: `dispatcher,maintainer`.
-    ///
-    /// # Errors
-    /// As [`up`](Self::up).
-    pub fn up_as(&self, roles: &str) -> anyhow::Result<Up> {
-        Up::start(self.outport(["up", "--roles", roles]))
     }
 
     /// Every delivery, newest first, as `outport delivery list --json` shows it.

@@ -16,3 +16,4 @@ mod operators;
 mod s3;
 mod servers;
 mod sftp;
+mod workers;

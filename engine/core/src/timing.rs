@@ -59,6 +59,14 @@ pub struct Timing {
     pub hold: Duration,
     /// A comparison of a bucket with the ledger leaves out what is younger: its event may still be on the way.
     pub grace: Duration,
+    /// How often the figures for alarms are written.
+    pub figures: Duration,
+    /// How often it is decided how many workers of Batch there should be.
+    pub scale_workers: Duration,
+    /// A request for a worker without an answer is looked for by its name after this long.
+    pub submit_doubt: Duration,
+    /// A worker of Batch that found nothing to do for this long ends.
+    pub worker_idle: Duration,
     /// A drain gives running work this long before its leases are released.
     pub drain: Duration,
 }
@@ -100,6 +108,10 @@ impl Default for Timing {
             visibility: s(MINUTE),
             hold: s(10 * MINUTE),
             grace: s(5 * MINUTE),
+            figures: s(MINUTE),
+            scale_workers: s(10 * SECOND),
+            submit_doubt: s(MINUTE),
+            worker_idle: s(30 * SECOND),
             drain: s(30 * SECOND),
         }
     }
@@ -137,6 +149,10 @@ impl Timing {
             visibility: one(self.visibility),
             hold: one(self.hold),
             grace: one(self.grace),
+            figures: one(self.figures),
+            scale_workers: one(self.scale_workers),
+            submit_doubt: one(self.submit_doubt),
+            worker_idle: one(self.worker_idle),
             drain: one(self.drain),
         }
     }

@@ -18,9 +18,10 @@ use uuid::Uuid;
 
 use crate::config::{Config, Retention, Roots, Workers};
 use crate::data_folder::{self, FolderLock};
+use crate::executor::Executors;
 use crate::metrics::Metrics;
 use crate::roles::sender::LateEnds;
-use crate::roles::{QueueIntake, TOPIC, Throttles, after_failure};
+use crate::roles::{QueueIntake, TOPIC, Throttles, Workforce, after_failure};
 use crate::secrets::Secrets;
 use crate::storage::Storage;
 use crate::webhook::{self, Webhook};
@@ -53,6 +54,13 @@ pub struct Engine {
     /// Where people are told.
     pub webhook: Option<Webhook>,
     pub topic: Option<Topic>,
+    /// Under which name figures go into the log; `None`: they do not.
+    pub metrics_namespace: Option<String>,
+    /// Who does the work of each kind.
+    pub executors: Executors,
+    /// Batch, where this process starts workers.
+    pub batch: Option<Workforce>,
+    closing: AtomicBool,
     stopping: AtomicBool,
     stop_bell: Notify,
     /// Of an embedded engine: nobody else works on this data folder.
@@ -70,6 +78,8 @@ pub struct Bells {
     pub transform: Notify,
     /// There may be something to tell people.
     pub notice: Notify,
+    /// Batch says that a worker's job changed.
+    pub batch: Notify,
 }
 
 impl Engine {
@@ -90,12 +100,11 @@ impl Engine {
             store.migrate().await.map_err(|e| e.fault())?;
         }
         store.require_schema().await.map_err(|e| e.fault())?;
-        // Only who needs AWS looks for a region and a role.
-        let needs_aws = matches!(config.roots()?, Roots::S3 { .. }) || !config.notify.topic.is_empty();
-        let aws = if needs_aws { Some(outport_aws::load(&config.aws().access()).await) } else { None };
+        let aws = aws_of(config).await?;
         let storage = Storage::open(config, aws.as_ref()).await?;
         let intake = storage.s3().and(aws.as_ref()).and_then(|aws| QueueIntake::of(config, aws));
         let topic = aws.as_ref().and_then(|aws| topic_of(config, aws));
+        let batch = aws.as_ref().and_then(|aws| Workforce::of(config, aws));
         // In S3 only the maintainer may look, and does so before it removes anything.
         if storage.folders().is_some() && !storage.is_of(&store).await? {
             tracing::warn!("the artifact store belongs to another database: nothing in it will be collected");
@@ -123,6 +132,10 @@ impl Engine {
             retention: config.retention(),
             webhook,
             topic,
+            metrics_namespace: config.metrics_namespace(),
+            executors: config.executors(),
+            batch,
+            closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stop_bell: Notify::new(),
             lock,
@@ -134,7 +147,23 @@ impl Engine {
         self.storage.artifacts()
     }
 
-    /// Tells every role to claim nothing more.
+    /// Tells workers to claim nothing more. What they have may take as long as it takes.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.stop_bell.notify_waiters();
+    }
+
+    /// Whether workers claim nothing more: [`close`](Self::close) or [`stop`](Self::stop) was called.
+    pub fn is_closed(&self) -> bool {
+        self.closing.load(Ordering::SeqCst) || self.is_stopping()
+    }
+
+    /// Returns when workers are to claim nothing more.
+    pub async fn closed(&self) {
+        self.until(Self::is_closed).await;
+    }
+
+    /// Tells every role to claim nothing more, and to be done soon.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.stop_bell.notify_waiters();
@@ -147,12 +176,16 @@ impl Engine {
 
     /// Returns when [`stop`](Self::stop) is called.
     pub async fn stopped(&self) {
+        self.until(Self::is_stopping).await;
+    }
+
+    async fn until(&self, is_so: fn(&Self) -> bool) {
         loop {
             let bell = self.stop_bell.notified();
             tokio::pin!(bell);
             // Registered before the look: a stop between look and wait is not missed.
             bell.as_mut().enable();
-            if self.is_stopping() {
+            if is_so(self) {
                 return;
             }
             bell.await;
@@ -182,6 +215,14 @@ impl Engine {
 fn notifier_targets(webhook: &Option<Webhook>, config: &Config) -> Vec<String> {
     let topic = (!config.notify.topic.is_empty()).then_some(TOPIC);
     webhook.iter().map(|_| webhook::TARGET).chain(topic).map(str::to_owned).collect()
+}
+
+/// Only who needs AWS looks for a region and a role.
+async fn aws_of(config: &Config) -> Result<Option<SdkConfig>, Fault> {
+    let needs_aws = matches!(config.roots()?, Roots::S3 { .. })
+        || !config.notify.topic.is_empty()
+        || config.executors().of_batch().next().is_some();
+    Ok(if needs_aws { Some(outport_aws::load(&config.aws().access()).await) } else { None })
 }
 
 fn topic_of(config: &Config, aws: &SdkConfig) -> Option<Topic> {

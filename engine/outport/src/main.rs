@@ -8,6 +8,7 @@ mod data_folder;
 mod definitions;
 mod demo;
 mod engine;
+mod executor;
 mod health;
 mod logging;
 mod metrics;

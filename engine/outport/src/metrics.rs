@@ -30,6 +30,8 @@ pub struct Metrics {
     pub attempts_failed: Counter,
     pub leases_lost: Counter,
     pub rescued: Counter,
+    /// Workers of Batch that did not start or did not end well.
+    pub worker_runs_failed: Counter,
     /// Lanes that would have slept past their work. Anything but zero is a bug.
     pub lane_corrections: Counter,
     pub bytes_sent: Counter,
@@ -59,6 +61,8 @@ impl Default for Metrics {
         let attempts_failed = counter("attempts_failed", "Attempts that ended with a fault");
         let leases_lost = counter("leases_lost", "Attempts stopped because the lease was lost");
         let rescued = counter("rescued", "Deliveries and transforms freed from vanished workers");
+        let worker_runs_failed =
+            counter("worker_runs_failed", "Workers of Batch that did not start or did not end well");
         let lane_corrections =
             counter("lane_corrections", "Lanes that would have slept past their work (a bug)");
         let bytes_sent = counter("bytes_sent", "Bytes of delivered files");
@@ -85,6 +89,7 @@ impl Default for Metrics {
             attempts_failed,
             leases_lost,
             rescued,
+            worker_runs_failed,
             lane_corrections,
             bytes_sent,
             sends_in_flight,

@@ -1,7 +1,11 @@
 //! Claiming transforms: any worker, one finish path.
 
+use std::time::Duration;
+
 use outport_core::timing::millis;
 use outport_core::{FileId, LeaseId, SpecId, Timing, TransformId, WorkerId, code};
+
+use sea_orm::QueryResult;
 
 use crate::claim_sends::ArtifactRow;
 use crate::error::StoreError;
@@ -42,6 +46,22 @@ pub struct ClaimedTransform {
     pub original: ArtifactRow,
 }
 
+/// Which transforms a worker takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    Any,
+    /// Those of files up to a size; larger ones only when nobody took them for so long.
+    UpTo {
+        /// Of the original.
+        bytes: u64,
+        /// `None`: never.
+        or_due_for: Option<Duration>,
+    },
+    /// This one.
+    Only(TransformId),
+}
+
 /// Claims up to `limit` due transforms, oldest first.
 pub async fn claim(
     store: &Store,
@@ -49,15 +69,20 @@ pub async fn claim(
     limit: u32,
     timing: &Timing,
 ) -> Result<Vec<ClaimedTransform>, StoreError> {
+    claim_wanted(store, worker, Wanted::Any, limit, timing).await
+}
+
+/// The same, of those that are wanted.
+pub async fn claim_wanted(
+    store: &Store,
+    worker: WorkerId,
+    wanted: Wanted,
+    limit: u32,
+    timing: &Timing,
+) -> Result<Vec<ClaimedTransform>, StoreError> {
     let tx = store.begin("claiming transforms").await?;
     let doing = tx.doing();
-    let due = tx
-        .rows(
-            "SELECT id, abandoned FROM transform WHERE settled_at IS NULL AND state = 'pending' AND due_at <= {now} \
-             ORDER BY due_at LIMIT $1 {skip_locked}",
-            args![i64::from(limit)],
-        )
-        .await?;
+    let due = due(&tx, wanted, limit).await?;
     if due.is_empty() {
         tx.rollback().await?;
         return Ok(Vec::new());
@@ -83,6 +108,34 @@ pub async fn claim(
     }
     tx.commit().await?;
     Ok(claimed)
+}
+
+/// Locked rows of due transforms.
+async fn due(tx: &Tx, wanted: Wanted, limit: u32) -> Result<Vec<QueryResult>, StoreError> {
+    let due = "t.settled_at IS NULL AND t.state = 'pending' AND t.due_at <= {now}";
+    let limit = i64::from(limit);
+    let (from, values) = match wanted {
+        Wanted::Any => (format!("transform t WHERE {due}"), args![limit]),
+        Wanted::Only(only) => (format!("transform t WHERE {due} AND t.id = $2"), args![limit, only.uuid()]),
+        // The size is the original's; who is no Batch worker has no large ones among its due ones for long.
+        Wanted::UpTo { bytes, or_due_for } => (
+            format!(
+                "transform t JOIN artifact a ON a.file_id = t.file_id AND a.transform_id IS NULL \
+                 WHERE {due} AND (a.size_bytes <= $2 OR t.due_at <= {{now}} - $3)"
+            ),
+            args![limit, as_bigint(bytes), or_due_for.map_or(NEVER_DUE, millis)],
+        ),
+    };
+    let sql =
+        format!("SELECT t.id, t.abandoned FROM {from} ORDER BY t.due_at LIMIT $1 {{skip_locked_transform}}");
+    tx.rows(&sql, values).await
+}
+
+/// Longer than anything was ever due.
+const NEVER_DUE: i64 = 1 << 50;
+
+pub(crate) fn as_bigint(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 async fn read(tx: &Tx, transform: TransformId, lease: LeaseId) -> Result<ClaimedTransform, StoreError> {

@@ -3,6 +3,7 @@
 pub mod acts;
 pub mod after_cancel;
 pub mod artifacts;
+pub mod batch_runs;
 pub mod claim_sends;
 pub mod claim_transforms;
 mod connect;
@@ -14,6 +15,7 @@ pub mod enqueue;
 pub mod entity;
 mod error;
 mod fifo;
+pub mod figures;
 pub mod finish_send;
 pub mod finish_transform;
 pub mod give_up;

@@ -138,8 +138,19 @@ pub async fn prune_workers(store: &Store, age: Duration) -> Result<u64, StoreErr
         .await
 }
 
+/// Forgets runs of Batch workers that ended before `age` ago; how many.
+pub async fn prune_runs(store: &Store, age: Duration) -> Result<u64, StoreError> {
+    store
+        .write(
+            "removing old runs of workers",
+            "DELETE FROM batch_run WHERE ended_at < {now} - $1",
+            args![millis(age)],
+        )
+        .await
+}
+
 /// The least id that something made at `at` could have: ids are uuid v7, whose first 48 bits are the time.
-fn id_before(at: Millis) -> Uuid {
+pub(crate) fn id_before(at: Millis) -> Uuid {
     Uuid::from_u128(u128::from(at.max(0).unsigned_abs()) << 80)
 }
 

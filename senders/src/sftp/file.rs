@@ -42,22 +42,18 @@ pub(super) struct SftpFile {
 struct Open {
     session: Arc<Session>,
     handle: Bytes,
-    /// Bytes without an answer.
-    in_flight: usize,
 }
 
 /// A write without an answer.
 struct Write {
     ticket: Ticket,
     size: usize,
-    /// Which of the handles it went to.
-    at: usize,
 }
 
 impl SftpFile {
     /// `at`: where the first byte goes.
     pub(super) fn new(connection: Arc<Connection>, path: String, handle: Bytes, at: u64) -> Self {
-        let first = Open { session: Arc::clone(&connection.session), handle, in_flight: 0 };
+        let first = Open { session: Arc::clone(&connection.session), handle };
         Self {
             connection,
             path,
@@ -81,15 +77,15 @@ impl SftpFile {
         {
             self.settle_one().await?;
         }
-        let least = self.handles.iter_mut().enumerate().min_by_key(|(_, open)| open.in_flight);
-        let Some((at, open)) = least else { return Ok(()) };
-        open.in_flight += size;
+        // What is answered counts at once, also behind a write that is not.
+        let freest = self.handles.iter().max_by_key(|open| open.session.room_left());
+        let Some(open) = freest else { return Ok(()) };
         let (session, handle) = (Arc::clone(&open.session), open.handle.clone());
         let parts = self.take(size);
         let ticket =
             session.submit_write(&handle, self.offset, parts).await.map_err(RemoteError::into_fault)?;
         self.offset += size as u64;
-        self.in_flight.push_back(Write { ticket, size, at });
+        self.in_flight.push_back(Write { ticket, size });
         Ok(())
     }
 
@@ -117,11 +113,8 @@ impl SftpFile {
 
     /// Waits for the oldest unanswered write.
     async fn settle_one(&mut self) -> Result<(), Fault> {
-        let Some(Write { ticket, size, at }) = self.in_flight.pop_front() else { return Ok(()) };
+        let Some(Write { ticket, size }) = self.in_flight.pop_front() else { return Ok(()) };
         let reply = ticket.reply().await.map_err(RemoteError::into_fault)?;
-        if let Some(open) = self.handles.get_mut(at) {
-            open.in_flight -= size;
-        }
         match reply {
             Reply::Status(Status { code: Status::OK, .. }) => {
                 self.acknowledged += size as u64;

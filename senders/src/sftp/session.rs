@@ -113,6 +113,11 @@ impl Session {
         submit(&self.queue, &self.ledger, None, |id| vec![request.encode(id)]).await
     }
 
+    /// Bytes of data that may go out now without waiting for an answer.
+    pub(crate) fn room_left(&self) -> usize {
+        self.ledger.room_left()
+    }
+
     /// Sends a WRITE whose data is these parts together; its answer is taken later. Waits while the connection has its
     /// fill of unanswered data.
     pub(crate) async fn submit_write(

@@ -3,6 +3,7 @@
 pub mod cloud;
 pub mod container_batch;
 pub mod delay;
+pub mod fake_batch;
 pub mod fake_queue;
 pub mod forward;
 pub mod moto;

@@ -22,7 +22,11 @@ pub struct Up {
 }
 
 impl Up {
-    pub(super) fn start(call: Outport) -> anyhow::Result<Self> {
+    /// Starts it and waits until it is up.
+    ///
+    /// # Errors
+    /// If it does not come up; the message holds what it printed.
+    pub fn start(call: Outport) -> anyhow::Result<Self> {
         let child = call.start()?;
         let health = health_of(&child, START_LIMIT)?;
         Ok(Self { child, health })
@@ -60,6 +64,14 @@ impl Up {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let value = line.with_context(|| format!("{name} is not in:\n{text}"))?;
         value.parse().with_context(|| format!("{name} is {value}"))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it still runs after `limit`.
+    pub fn wait(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        self.child.wait(limit)
     }
 
     /// Asks it to stop (SIGTERM) and waits for its end.

@@ -152,7 +152,7 @@ async fn a_full_lane_is_looked_at_when_it_has_room(mut world: World) {
     }
     world.sql("UPDATE lane SET cap = 1, ramp = 1, login_ok_version = 'v1'").await;
     let claim_again = async |again: &[EndpointId]| {
-        claim_sends::claim_again(&world.store, world.worker, ALL, again, &world.timing).await.unwrap()
+        claim_sends::claim_again(&world.store, world.worker, ALL, again, None, &world.timing).await.unwrap()
     };
     let first = claim_again(&[]).await;
     let lane = first.sends[0].endpoint_id;

@@ -5,7 +5,7 @@ use outport_tests::servers::cloud::{ARTIFACTS, Cloud};
 use outport_tests::servers::container_batch::{ContainerBatch, Job};
 use outport_tests::servers::openssh::{Config, OpenSsh};
 use outport_tests::servers::podman::Podman;
-use outport_tests::site::{FolderWatch, Login, Partner, Site};
+use outport_tests::site::{FolderWatch, Login, Partner, Site, Up};
 use serde_json::json;
 
 use crate::aws::{drained, until};
@@ -36,10 +36,11 @@ fn transform_and_send_run_in_containers() {
     ];
     let watch = FolderWatch::start(server.folder(), files.map(|(_, _, name, content)| (name, content)));
     // Nobody in this process transforms or sends.
-    let mut up = site.up_as("dispatcher,maintainer").unwrap();
+    let mut up = Up::start(site.outport(["up", "--roles", "dispatcher,maintainer"])).unwrap();
     for (key, content, _, _) in files {
         cloud.upload(key, content).unwrap();
     }
+    until(&site, "Batch starts no container", || !batch.containers().unwrap().is_empty());
     let deliveries = site.wait_for_all(files.len(), 600).unwrap();
     for (_, _, name, content) in files {
         assert_eq!(std::fs::read(server.folder().join(name)).unwrap(), content, "{name}");

@@ -64,7 +64,8 @@ fn its_user_can_change_nothing_but_the_volume() {
     let meant = ["/tmp", "/var/tmp", "/run/lock"];
     let not_meant: Vec<&str> = writable.lines().filter(|path| !meant.contains(path)).collect();
     assert!(not_meant.is_empty(), "{not_meant:?}");
-    let ways_up = podman.run(&["--user", "0"], "find", ["/", "-xdev", "-perm", "/6000", "-type", "f"]).unwrap();
+    let ways_up =
+        podman.run(&["--user", "0"], "find", ["/", "-xdev", "-perm", "/6000", "-type", "f"]).unwrap();
     assert_eq!(ways_up, "", "programs that make their caller somebody else");
 }
 

@@ -97,6 +97,17 @@ codes! {
         "AWS asks for fewer requests",
         "it is tried again by itself; if it stays, spread the keys over more prefixes or have fewer workers";
 
+    // --- workers of Batch ---
+    BATCH_WORKER_FAILED = "batch.worker_failed", Engine, Later,
+        "a worker that Batch was to start did not start, or did not end well",
+        "see Batch's words in the message and the worker's log; others are asked for, less and less often";
+    BATCH_NO_MACHINE = "batch.no_machine", Engine, Later,
+        "Batch found no machine for a worker within batch.patience",
+        "look at the job queue and its compute environments: enabled, vCPUs left, subnets, the size that the job asks for";
+    BATCH_JOB_UNKNOWN = "batch.job_unknown", Engine, Later,
+        "Batch does not know a job that it took",
+        "somebody removed it, or it ended more than a week ago; another worker is asked for if there is work";
+
     // --- transforms ---
     TRANSFORM_FAILED = "transform.failed", Input, Never,
         "the transform that this delivery waits for failed",

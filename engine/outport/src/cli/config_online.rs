@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use outport_aws::{Queue, S3Store};
+use outport_aws::{Batch, Queue, S3Store};
 use outport_core::credential::CredentialRef;
 use outport_core::{Fault, code};
 use outport_store::list::{self, Page};
@@ -72,6 +72,7 @@ pub async fn run(config: &Config, format: Format) -> Result<ExitCode, Fault> {
             }
         }
     }
+    answers.extend(job_queues(config).await);
     if let Some(store) = &store {
         answers.extend(secrets(config, store).await);
     }
@@ -117,6 +118,24 @@ async fn buckets(s3: &S3Store, artifacts: &str, store: Option<&Store>) -> Vec<An
             )),
             Err(fault) => answers.push(Answer::of::<()>(format!("{what}, versions"), &Err(fault))),
         }
+    }
+    answers
+}
+
+/// The job queues of the kinds of work that are not only this service's own.
+async fn job_queues(config: &Config) -> Vec<Answer> {
+    let (executors, jobs) = (config.executors(), config.jobs());
+    let mut answers = Vec::new();
+    for (kind, executor) in executors.of_batch() {
+        let (queue, key) = (&jobs.of(kind).queue, format!("batch.{kind}_queue"));
+        if queue.is_empty() {
+            let hint = format!("executor.{kind} is {executor}: the maintainer needs it and batch.{kind}_job");
+            answers.push(Answer::warning(key, "it is not set", &hint));
+            continue;
+        }
+        let aws = outport_aws::load(&config.aws().access()).await;
+        let asked = Batch::new(&aws).named(queue, "outport-config-check").await;
+        answers.push(Answer::of(format!("{key}, {queue}"), &asked));
     }
     answers
 }

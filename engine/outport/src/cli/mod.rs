@@ -14,10 +14,12 @@ mod read;
 mod reconcile;
 mod replay;
 mod send;
+mod signals;
 mod simulate;
 mod transform;
 mod up;
 mod why;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -123,6 +125,12 @@ enum Command {
         after_help = "Examples:\n  outport reconcile s3://inbound/claims/ --since 2h\n  outport reconcile s3://inbound --since 2026-11-20T00:00:00Z --start"
     )]
     Reconcile(reconcile::ReconcileArgs),
+    /// Work for some minutes: what AWS Batch starts in its containers
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  outport worker transform --for 4m\n  outport worker send --only dlv_...\n  outport worker list"
+    )]
+    Worker(worker::WorkerCommand),
     /// Bring the database's schema up to this version
     Migrate,
     /// The configuration in force
@@ -370,6 +378,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Fault> {
             let arguments = replay::parse(command)?;
             replay::run(&load()?.0, arguments).await?;
         }
+        Command::Worker(command) => worker::run(&load()?.0, command).await?,
         Command::Migrate => up::migrate(&load()?.0).await?,
         Command::Intake(command) => intake::run(&load()?.0, command).await?,
         Command::Reconcile(args) => reconcile::run(&load()?.0, args).await?,

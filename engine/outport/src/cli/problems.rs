@@ -96,6 +96,9 @@ fn what(problem: &Problem) -> String {
             format!("s3://{bucket}: {} rejected ({})", counted(problem, "file", "files"), why(code))
         }
         Waits::Replay { replay } => format!("{replay}: paused"),
+        Waits::Workers { worker, reason, .. } => {
+            format!("{worker}: {} of Batch failed: {reason}", counted(problem, "worker", "workers in a row"))
+        }
     }
 }
 
@@ -119,6 +122,7 @@ fn command(problem: &Problem) -> String {
         Waits::Rejected { example, .. } if single => format!("outport file show {example}"),
         Waits::Rejected { bucket, .. } => format!("outport file list --state rejected --bucket {bucket}"),
         Waits::Replay { replay } => format!("outport replay resume {replay}"),
+        Waits::Workers { .. } => "outport worker list".to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use outport_core::{Fault, code};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::signals::Signals;
 use crate::config::{Config, Roots};
 use crate::crash_point;
 use crate::engine::{Engine, open_store};
@@ -53,7 +53,8 @@ pub async fn run(config: &Config, roles: &[String]) -> Result<(), Fault> {
 
 /// From the registry to the drain. "Up" is said when work can begin: not while another program holds the database.
 async fn work(engine: Arc<Engine>, roles: BTreeSet<Role>, health: Option<SocketAddr>) -> Result<(), Fault> {
-    roles::begin(&engine, &roles).await?;
+    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    roles::begin(&engine, &names.join(",")).await?;
     tracing::info!(
         database = engine.store.name(),
         buckets = engine.storage.shown(),
@@ -61,43 +62,6 @@ async fn work(engine: Arc<Engine>, roles: BTreeSet<Role>, health: Option<SocketA
         "outport is up"
     );
     roles::run(engine, roles).await
-}
-
-/// The signals that ask a process to end.
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    /// From here on they do not kill the process by themselves.
-    fn listen() -> Result<Self, Fault> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Fault::new(&code::IO_FAILED, format!("could not listen for signals: {error}"))
-            })
-        };
-        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
-    }
-
-    /// The first signal drains, the second one ends the process at once.
-    async fn stop(mut self, engine: Arc<Engine>) {
-        for round in 0..2 {
-            tokio::select! {
-                _ = self.term.recv() => {}
-                _ = self.int.recv() => {}
-            }
-            if round == 0 {
-                tracing::info!("stopping: running work may end; a second signal ends it at once");
-                engine.stop();
-            } else {
-                tracing::warn!(
-                    "ended at once by a second signal; leases are freed at the next start or when they expire"
-                );
-                std::process::exit(1);
-            }
-        }
-    }
 }
 
 pub async fn put(config: &Config, file: &Path, url: &str) -> Result<(), Fault> {

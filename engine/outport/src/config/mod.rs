@@ -1,6 +1,7 @@
 //! Configuration: one embedded, commented default file; a file of the user's; environment variables.
 
 mod aws;
+mod executor;
 mod layers;
 mod roots;
 
@@ -11,8 +12,11 @@ use outport_core::settings::Span;
 use outport_core::{Fault, Timing, code};
 use serde::Deserialize;
 
+use crate::executor::Executors;
 use crate::webhook::Webhook;
 pub use aws::Aws;
+pub use executor::Jobs;
+use executor::{BatchSection, ExecutorSection};
 pub use layers::Setting;
 pub use roots::Roots;
 
@@ -32,11 +36,14 @@ pub struct Config {
     artifacts: Root,
     aws: Aws,
     intake: Intake,
+    executor: ExecutorSection,
+    batch: BatchSection,
     retention: RetentionSpans,
     pub workers: Workers,
     pub health: Health,
     pub notify: Notify,
     pub log: Log,
+    metrics: MetricsSection,
     timing: Scale,
 }
 
@@ -111,6 +118,12 @@ pub enum LogFormat {
     Json,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsSection {
+    namespace: String,
+}
+
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scale {
@@ -138,6 +151,7 @@ impl Config {
         }
         Webhook::of(&self.notify)?;
         self.aws.check()?;
+        self.executor.check(&self.batch, self.database().starts_with("sqlite:"))?;
         if matches!(self.roots()?, Roots::Folders { .. }) && self.queue().is_some() {
             return wrong("intake.queue is set, and buckets.root is a folder: folders are watched, not told of by a queue".into());
         }
@@ -205,6 +219,21 @@ impl Config {
     /// How often buckets of S3 are compared with the ledger; `None`: never.
     pub fn reconcile(&self) -> Option<Duration> {
         Some(self.intake.reconcile.0).filter(|every| !every.is_zero())
+    }
+
+    /// Who does the work.
+    pub fn executors(&self) -> Executors {
+        self.executor.executors(&self.batch)
+    }
+
+    /// How workers of Batch are started.
+    pub fn jobs(&self) -> Jobs {
+        self.batch.jobs()
+    }
+
+    /// The namespace of the figures in the log.
+    pub fn metrics_namespace(&self) -> Option<String> {
+        Some(self.metrics.namespace.clone()).filter(|namespace| !namespace.is_empty())
     }
 
     /// How long things are kept.

@@ -48,11 +48,13 @@ pub enum Point {
     BeforePage,
     /// It is committed, nobody has been told.
     AfterPage,
+    /// Batch has a worker's job, the ledger does not know.
+    AfterSubmit,
 }
 
 #[cfg(debug_assertions)]
 impl Point {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::AfterSnapshot,
         Self::AfterDispatch,
         Self::AfterTransform,
@@ -67,6 +69,7 @@ impl Point {
         Self::AfterFinish,
         Self::BeforePage,
         Self::AfterPage,
+        Self::AfterSubmit,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -85,6 +88,7 @@ impl Point {
             Self::AfterFinish => "after_finish",
             Self::BeforePage => "before_page",
             Self::AfterPage => "after_page",
+            Self::AfterSubmit => "after_submit",
         }
     }
 }

@@ -51,7 +51,7 @@ pub async fn run(files: &[PathBuf], data: Option<&Path>) -> Result<ExitCode, Fau
         folders.make_bucket(BUCKET).await?;
     }
     let all: BTreeSet<Role> = Role::ALL.into_iter().collect();
-    roles::begin(&engine, &all).await?;
+    roles::begin(&engine, "demo").await?;
     let running = tokio::spawn(roles::run(engine.clone(), all));
 
     let began = Instant::now();

@@ -28,6 +28,8 @@ struct State {
     open: BTreeSet<Work>,
     /// Missing from a heartbeat's answer: somebody else's by now.
     lost: BTreeSet<Work>,
+    /// Claimed here, ever.
+    claimed: u64,
 }
 
 /// Time since boot, sleep included: a laptop lid or a stopped virtual machine counts, a corrected wall clock does not.
@@ -38,7 +40,8 @@ fn since_boot() -> Duration {
 
 impl Leases {
     pub fn new(timing: &Timing) -> Self {
-        let state = State { renewed_at: since_boot(), open: BTreeSet::new(), lost: BTreeSet::new() };
+        let state =
+            State { renewed_at: since_boot(), open: BTreeSet::new(), lost: BTreeSet::new(), claimed: 0 };
         Self { self_fence: timing.self_fence, state: Mutex::new(state) }
     }
 
@@ -50,8 +53,17 @@ impl Leases {
     /// The claim was answered with this work.
     pub fn claimed(self: &Arc<Self>, claiming: &Claiming, id: Uuid, lease: LeaseId) -> Held {
         let work = (id, lease);
-        self.locked().open.insert(work);
+        let mut state = self.locked();
+        state.open.insert(work);
+        state.claimed += 1;
+        drop(state);
         Held { leases: self.clone(), work, claimed_at: claiming.0 }
+    }
+
+    /// How much this process has in its hands, and how much it ever had.
+    pub fn count(&self) -> (usize, u64) {
+        let state = self.locked();
+        (state.open.len(), state.claimed)
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {

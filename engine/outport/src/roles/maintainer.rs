@@ -2,6 +2,8 @@
 //! where that was asked for, and what is old goes. Each process does for itself: a changed secret lifts a credential block,
 //! stored objects that belong to no file go, and replays are carried out.
 
+mod batch;
+mod figures;
 mod garbage;
 mod reconcile;
 mod replays;
@@ -15,13 +17,28 @@ use outport_core::credential::CredentialRef;
 use outport_core::{EndpointId, Fault};
 use outport_store::{StoreError, duty, give_up, lanes, list};
 
+pub use batch::Workforce;
+
 use crate::engine::Engine;
 use crate::secrets::is_shared;
 
 pub async fn run(engine: Arc<Engine>) -> Result<(), Fault> {
-    let (ended, (), swept) =
-        tokio::join!(repair(engine.clone()), replays::run(engine.clone()), reconcile::run(&engine));
-    ended.and(swept)
+    // Without its settings nothing would ever be started: better to stop and say so. The others end when the engine stops.
+    let workers = async {
+        let ended = batch::run(&engine).await;
+        if ended.is_err() {
+            engine.stop();
+        }
+        ended
+    };
+    let (ended, (), swept, workers, ()) = tokio::join!(
+        repair(engine.clone()),
+        replays::run(engine.clone()),
+        reconcile::run(&engine),
+        workers,
+        figures::run(&engine)
+    );
+    ended.and(swept).and(workers)
 }
 
 async fn repair(engine: Arc<Engine>) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ mod notifier;
 mod pacemaker;
 pub mod sender;
 mod transformer;
+pub mod worker;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 pub use dispatcher::QueueIntake;
 use leases::Leases;
+pub use maintainer::Workforce;
 pub use notifier::TOPIC;
 pub use sender::Throttles;
 pub use transformer::output_ext;
@@ -72,20 +74,28 @@ impl FromStr for Role {
 /// given back uncharged. [`begin`] comes first.
 pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault> {
     let leases = Arc::new(Leases::new(&engine.timing));
-    let mut tasks: JoinSet<(&'static str, Result<(), Fault>)> = JoinSet::new();
-    let mut heart = tokio::spawn(leases::beat(engine.clone(), leases.clone()));
-    let mut pace = tokio::spawn(pacemaker::run(engine.clone()));
+    let mut tasks = Tasks::new();
     if roles.contains(&Role::Dispatcher) {
         let engine = engine.clone();
         tasks.spawn(async move { ("dispatcher", dispatcher::run(engine).await) });
     }
     if roles.contains(&Role::Transformer) {
-        let (engine, leases) = (engine.clone(), leases.clone());
-        tasks.spawn(async move { ("transformer", transformer::run(engine, leases).await) });
+        match engine.executors.transforms_of_service() {
+            Some(wanted) => {
+                let (engine, leases) = (engine.clone(), leases.clone());
+                tasks.spawn(async move { ("transformer", transformer::run(engine, leases, wanted).await) });
+            }
+            None => tracing::info!("transforms are left to workers of Batch (executor.transform)"),
+        }
     }
     if roles.contains(&Role::Sender) {
-        let (engine, leases) = (engine.clone(), leases.clone());
-        tasks.spawn(async move { ("sender", sender::run(engine, leases).await) });
+        match engine.executors.sends_of_service() {
+            Some(wanted) => {
+                let (engine, leases) = (engine.clone(), leases.clone());
+                tasks.spawn(async move { ("sender", sender::run(engine, leases, wanted).await) });
+            }
+            None => tracing::info!("deliveries are left to workers of Batch (executor.send)"),
+        }
     }
     if roles.contains(&Role::Maintainer) {
         let maintained = engine.clone();
@@ -93,6 +103,26 @@ pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault
         let engine = engine.clone();
         tasks.spawn(async move { ("notifier", notifier::run(engine).await) });
     }
+    if tasks.is_empty() {
+        // All of its roles are left to Batch: it stays, healthy, until it is told to stop.
+        let engine = engine.clone();
+        tasks.spawn(async move {
+            ("nothing", {
+                engine.stopped().await;
+                Ok(())
+            })
+        });
+    }
+    supervise(engine, leases, tasks).await
+}
+
+/// The roles of a process, each under its name.
+type Tasks = JoinSet<(&'static str, Result<(), Fault>)>;
+
+/// Runs `tasks` until they end, with the heartbeat and the pacemaker; then gives back what is still held.
+async fn supervise(engine: Arc<Engine>, leases: Arc<Leases>, mut tasks: Tasks) -> Result<(), Fault> {
+    let mut heart = tokio::spawn(leases::beat(engine.clone(), leases));
+    let mut pace = tokio::spawn(pacemaker::run(engine.clone()));
     // A role ends only when the engine stops, or by a fault that no retry mends: then all of them stop.
     let mut outcome = Ok(());
     let bug =
@@ -134,13 +164,24 @@ pub async fn run(engine: Arc<Engine>, roles: BTreeSet<Role>) -> Result<(), Fault
     outcome
 }
 
+/// Waits for running work: for as long as it takes, but once the engine stops only until the deadline. Whether it ended.
+async fn drained<T: 'static>(engine: &Engine, running: &mut JoinSet<T>) -> bool {
+    let too_late = async {
+        engine.stopped().await;
+        tokio::time::sleep(engine.timing.drain).await;
+    };
+    tokio::select! {
+        () = async { while running.join_next().await.is_some() {} } => true,
+        () = too_late => false,
+    }
+}
+
 /// Frees what dead predecessors held and enters this process into the registry. Tried again while the database is busy or
 /// away: another program may hold the file for a minute, and an engine that starts in that minute must not give up.
-pub async fn begin(engine: &Engine, roles: &BTreeSet<Role>) -> Result<(), Fault> {
-    let names = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+pub async fn begin(engine: &Engine, roles: &str) -> Result<(), Fault> {
     let mut failures = 0;
     loop {
-        match begin_once(engine, &names).await {
+        match begin_once(engine, roles).await {
             Ok(()) => return Ok(()),
             Err(error) if (error.is_transient() || error.is_outage()) && !engine.is_stopping() => {
                 failures += 1;

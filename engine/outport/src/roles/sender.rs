@@ -15,15 +15,16 @@ use std::sync::Arc;
 use outport_core::{EndpointId, Fault};
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::sftp::SftpConnector;
-use outport_store::claim_sends::{self, EndpointRow, FullLanes, Limits};
-use outport_store::heartbeat;
+use outport_store::claim_sends::{self, Claim, EndpointRow, FullLanes, Limits};
+use outport_store::{StoreError, heartbeat};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::after_failure;
 use super::leases::Leases;
+use super::{after_failure, drained};
 use crate::crash_point;
 use crate::engine::Engine;
+use crate::executor::WantedSends;
 
 /// Lanes that one claim looks at.
 const LANES_PER_CLAIM: u32 = 16;
@@ -36,7 +37,7 @@ const REFILL: std::time::Duration = std::time::Duration::from_millis(10);
 /// How often idle connections are looked for, and their seats given back.
 const TIDY: std::time::Duration = std::time::Duration::from_secs(10);
 
-pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> {
+pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: WantedSends) -> Result<(), Fault> {
     let pool = Arc::new(Pool::new(crash_point::connector(Arc::new(SftpConnector)), PoolSettings::default()));
     let room = Arc::new(Semaphore::new(usize::from(engine.workers.sends)));
     let mut running = JoinSet::new();
@@ -44,13 +45,13 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
     let mut seats = BTreeMap::new();
     let mut tidy = tokio::time::interval(TIDY);
     let mut failures = 0;
-    while !engine.is_stopping() {
+    while !engine.is_closed() {
         while running.try_join_next().is_some() {}
         if room.available_permits() == 0 {
             // Every place is taken: nothing to ask the database for before one is free.
             tokio::select! {
                 _ = running.join_next() => {}
-                () = engine.stopped() => {}
+                () = engine.closed() => {}
             }
             continue;
         }
@@ -60,9 +61,7 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
         let deliveries = u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
         let claiming = Leases::claiming();
         let limits = Limits { lanes: LANES_PER_CLAIM, deliveries, per_lane: share(engine.workers.sends) };
-        let again = full.take_again();
-        let claim = claim_sends::claim_again(&engine.store, engine.worker, limits, &again, &engine.timing);
-        let claim = match claim.await {
+        let claim = match claim(&engine, wanted, limits, &full).await {
             Ok(claim) => claim,
             Err(error) => {
                 let fault = error.fault();
@@ -102,14 +101,12 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
         loop {
             tokio::select! {
                 () = engine.bells.send.notified() => break,
-                () = engine.stopped() => break,
+                () = engine.closed() => break,
                 _ = tidy.tick() => give_back_seats(&engine, &pool, &mut seats).await,
             }
         }
     }
-    let drained =
-        tokio::time::timeout(engine.timing.drain, async { while running.join_next().await.is_some() {} });
-    if drained.await.is_err() {
+    if !drained(&engine, &mut running).await {
         tracing::warn!(
             deliveries = running.len(),
             "gave up waiting for running deliveries; they are given back"
@@ -118,6 +115,22 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
     }
     pool.close().await;
     Ok(())
+}
+
+async fn claim(
+    engine: &Engine,
+    wanted: WantedSends,
+    limits: Limits,
+    full: &FullLanes,
+) -> Result<Claim, StoreError> {
+    let (store, worker, timing) = (&engine.store, engine.worker, &engine.timing);
+    match wanted {
+        WantedSends::Only(delivery) => claim_sends::claim_one(store, worker, delivery, timing).await,
+        WantedSends::Due(hand_over) => {
+            let again = full.take_again();
+            claim_sends::claim_again(store, worker, limits, &again, hand_over, timing).await
+        }
+    }
 }
 
 /// How many of this process's places one lane may take: three quarters, so that a slow partner leaves some to others.

@@ -6,14 +6,14 @@ use bytes::{Buf, Bytes};
 use outport_core::{Fault, code};
 use outport_objects::Expected;
 use outport_store::claim_sends::ArtifactRow;
-use outport_store::claim_transforms::{self, ClaimedTransform};
+use outport_store::claim_transforms::{self, ClaimedTransform, Wanted};
 use outport_store::finish_transform::{self, Failure, Output};
 use outport_transform::{Finish, Summary, Transform};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::after_failure;
 use super::leases::{Held, Leases};
+use super::{after_failure, drained};
 use crate::crash_point::{self, Point};
 use crate::engine::{Engine, ours};
 
@@ -22,18 +22,18 @@ pub fn output_ext(kind: &str) -> Option<&'static str> {
     outport_transform::kinds().iter().find(|known| known.name == kind).and_then(|known| known.output_ext)
 }
 
-pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> {
+pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: Wanted) -> Result<(), Fault> {
     let room = Arc::new(Semaphore::new(usize::from(engine.workers.transforms)));
     let mut running = JoinSet::new();
     let mut failures = 0;
-    while !engine.is_stopping() {
+    while !engine.is_closed() {
         while running.try_join_next().is_some() {}
         let free = u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
         let claiming = Leases::claiming();
         let claimed = if free == 0 {
             Ok(Vec::new())
         } else {
-            claim_transforms::claim(&engine.store, engine.worker, free, &engine.timing).await
+            claim_transforms::claim_wanted(&engine.store, engine.worker, wanted, free, &engine.timing).await
         };
         let claimed = match claimed {
             Ok(claimed) => claimed,
@@ -63,12 +63,10 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>) -> Result<(), Fault> 
         }
         tokio::select! {
             () = engine.bells.transform.notified() => {}
-            () = engine.stopped() => {}
+            () = engine.closed() => {}
         }
     }
-    let drained =
-        tokio::time::timeout(engine.timing.drain, async { while running.join_next().await.is_some() {} });
-    if drained.await.is_err() {
+    if !drained(&engine, &mut running).await {
         tracing::warn!(
             transforms = running.len(),
             "gave up waiting for running transforms; they begin anew elsewhere"

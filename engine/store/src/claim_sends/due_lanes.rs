@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use outport_core::lane::{BlockReason, Lane, NEVER};
 use outport_core::timing::millis;
 use outport_core::{EndpointId, Millis, Timing, WorkerId, window};
-use sea_orm::QueryResult;
+use sea_orm::{QueryResult, Value};
 
 use super::types::EndpointRow;
 use crate::error::StoreError;
@@ -46,17 +46,30 @@ pub(super) async fn lock(
         [] => args![uuid::Uuid::nil()],
         again => padded(again.iter().map(|endpoint| endpoint.uuid().into()).collect()),
     };
-    let sql = format!(
-        "SELECT {}, lane.max_connections, {{now}} AS now, {ENDPOINT} \
-         FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
-         WHERE (lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({}))) \
-           AND lane.blocked_until <= {{now}} \
-           AND lane.paused_by IS NULL AND lane.suspended_at IS NULL AND e.enabled \
-         ORDER BY lane.next_due_at LIMIT $1 {{skip_locked_lane}}",
-        lanes::COLUMNS,
+    let due = format!(
+        "(lane.next_due_at <= {{now}} OR (lane.next_due_at <= {{now}} + $2 AND lane.endpoint_id IN ({})))",
         list(3, again.len())
     );
     values.extend(again);
+    locked(tx, &due, values).await
+}
+
+/// Locks this lane if files may go there now, due or not.
+pub(super) async fn lock_one(tx: &Tx, endpoint: EndpointId) -> Result<Option<DueLane>, StoreError> {
+    let mut lanes = locked(tx, "lane.endpoint_id = $2", args![1_i64, endpoint.uuid()]).await?;
+    Ok(lanes.pop())
+}
+
+/// Up to `$1` open lanes for which `condition` holds.
+async fn locked(tx: &Tx, condition: &str, values: Vec<Value>) -> Result<Vec<DueLane>, StoreError> {
+    let sql = format!(
+        "SELECT {}, lane.max_connections, {{now}} AS now, {ENDPOINT} \
+         FROM lane JOIN endpoint e ON e.id = lane.endpoint_id JOIN subscriber s ON s.id = e.subscriber_id \
+         WHERE {condition} AND lane.blocked_until <= {{now}} \
+           AND lane.paused_by IS NULL AND lane.suspended_at IS NULL AND e.enabled \
+         ORDER BY lane.next_due_at LIMIT $1 {{skip_locked_lane}}",
+        lanes::COLUMNS
+    );
     let doing = tx.doing();
     let mut due = Vec::new();
     for row in tx.rows(&sql, values).await? {

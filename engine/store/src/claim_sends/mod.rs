@@ -6,6 +6,8 @@
 
 mod due_lanes;
 mod full_lanes;
+mod hand_over;
+mod one;
 mod past;
 mod pick;
 mod seats;
@@ -22,6 +24,8 @@ use crate::history::new_id;
 use due_lanes::Load;
 pub(crate) use due_lanes::{ENDPOINT, read_endpoint};
 pub use full_lanes::FullLanes;
+pub use hand_over::HandOver;
+pub use one::claim_one;
 pub use types::{
     ArtifactRow, Claim, ClaimedSend, EndpointRow, FinalSeen, Limits, RenameIntent, on_unconfirmed,
 };
@@ -36,15 +40,17 @@ pub async fn claim(
     limits: Limits,
     timing: &Timing,
 ) -> Result<Claim, StoreError> {
-    claim_again(store, worker, limits, &[], timing).await
+    claim_again(store, worker, limits, &[], None, timing).await
 }
 
-/// The same, looking also at lanes `again` that sleep because they were [full](FullLanes).
+/// The same, looking also at lanes `again` that sleep because they were [full](FullLanes), and handing over what is too large
+/// for this worker.
 pub async fn claim_again(
     store: &Store,
     worker: WorkerId,
     limits: Limits,
     again: &[EndpointId],
+    hand_over: Option<HandOver>,
     timing: &Timing,
 ) -> Result<Claim, StoreError> {
     let tx = store.begin("claiming deliveries").await?;
@@ -56,7 +62,10 @@ pub async fn claim_again(
     };
     let loads = due_lanes::loads(&tx, &due, worker, now).await?;
     let shares = shares(&due, &loads, limits);
-    let picked = pick::pick(&tx, &shares, now).await?;
+    let mut picked = pick::pick(&tx, &shares, now).await?;
+    if let Some(hand_over) = hand_over {
+        hand_over.apply(&tx, &mut picked, now).await?;
+    }
     let until = now + millis(timing.lease);
     let lease: LeaseId = new_id();
     let mut claim = Claim::default();

@@ -22,6 +22,18 @@ pub(super) struct Picked {
 }
 
 impl Picked {
+    pub(super) fn one(endpoint: EndpointId, delivery: DeliveryId) -> Self {
+        Self { jobs: BTreeMap::from([(endpoint, vec![delivery])]), crowded: BTreeSet::new() }
+    }
+
+    /// Leaves these where they are.
+    pub(super) fn remove(&mut self, deliveries: &BTreeSet<DeliveryId>) {
+        self.jobs.retain(|_, jobs| {
+            jobs.retain(|delivery| !deliveries.contains(delivery));
+            !jobs.is_empty()
+        });
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }

@@ -35,7 +35,7 @@ pub(super) async fn take(
     };
     tx.exec(
         &format!(
-            "UPDATE send_job SET lease_id = $1, lease_until = $2, worker_id = $3 WHERE delivery_id IN ({})",
+            "UPDATE send_job SET lease_id = $1, lease_until = $2, worker_id = $3, handed_at = NULL WHERE delivery_id IN ({})",
             list(4, ids.len())
         ),
         with(args![lease.uuid(), until, worker.uuid()]),

@@ -12,6 +12,7 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("{lock_lane}", "FOR NO KEY UPDATE OF lane"),
     ("{skip_locked}", "FOR NO KEY UPDATE SKIP LOCKED"),
     ("{skip_locked_lane}", "FOR NO KEY UPDATE OF lane SKIP LOCKED"),
+    ("{skip_locked_transform}", "FOR NO KEY UPDATE OF t SKIP LOCKED"),
     ("{least}", "LEAST"),
     ("{greatest}", "GREATEST"),
     // Written out once, it would keep the statement from several processors.

@@ -7,6 +7,7 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("{lock_lane}", ""),
     ("{skip_locked}", ""),
     ("{skip_locked_lane}", ""),
+    ("{skip_locked_transform}", ""),
     ("{least}", "min"),
     ("{greatest}", "max"),
     // Otherwise it is looked up in the whole table, not in the few rows that it is.

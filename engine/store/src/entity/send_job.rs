@@ -14,6 +14,7 @@ pub struct Model {
     pub lease_id: Option<Uuid>,
     pub lease_until: Option<i64>,
     pub worker_id: Option<Uuid>,
+    pub handed_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

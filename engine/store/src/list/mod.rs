@@ -5,6 +5,7 @@ pub mod endpoints;
 pub mod files;
 pub mod history;
 pub mod problems;
+pub mod runs;
 pub mod subscriptions;
 pub mod transforms;
 pub mod why;

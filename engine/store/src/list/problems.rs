@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use outport_core::batch::WorkKind;
 use outport_core::lane::NEVER;
 use outport_core::state::FileState;
 use outport_core::{DeliveryId, EndpointId, FileId, Millis, ReplayId};
@@ -49,6 +50,8 @@ pub enum Waits {
     Rejected { bucket: String, code: Option<String>, example: FileId },
     /// A replay that an operator paused.
     Replay { replay: ReplayId },
+    /// Workers of Batch that fail one after the other; the count is how many since one ended well.
+    Workers { worker: WorkKind, code: Option<String>, reason: String },
 }
 
 /// One line of `outport problems`.
@@ -72,6 +75,7 @@ pub async fn list(store: &Store) -> Result<Vec<Problem>, StoreError> {
     problems.extend(held(store).await?);
     problems.extend(rejected(store).await?);
     problems.extend(replays(store).await?);
+    problems.extend(workers(store).await?);
     problems.sort_by_key(|problem| problem.since);
     Ok(problems)
 }
@@ -251,7 +255,7 @@ async fn replays(store: &Store) -> Result<Vec<Problem>, StoreError> {
     rows.iter()
         .map(|row| {
             let since: Option<Millis> = get(row, "paused_at", doing)?;
-            let since = since.map_or_else(|| get(row, "created_at", doing), Ok)?;
+            let since = since.map_or_else(|| get(row, "started_at", doing), Ok)?;
             Ok(Problem {
                 waits: Waits::Replay { replay: id(row, "id", doing)? },
                 count: 1,
@@ -260,6 +264,31 @@ async fn replays(store: &Store) -> Result<Vec<Problem>, StoreError> {
             })
         })
         .collect()
+}
+
+async fn workers(store: &Store) -> Result<Vec<Problem>, StoreError> {
+    let doing = "looking for failing workers";
+    let mut problems = Vec::new();
+    for worker in WorkKind::ALL {
+        let rows = store
+            .read(
+                doing,
+                "SELECT fault_code, fault, ended_at FROM batch_run r \
+                 WHERE r.kind = $1 AND r.state IN ('failed', 'lost') AND r.ended_at > \
+                   (SELECT coalesce(max(s.ended_at), 0) FROM batch_run s WHERE s.kind = $1 AND s.state = 'succeeded') \
+                 ORDER BY r.ended_at DESC LIMIT $2",
+                args![worker.as_str(), CAP + 1],
+            )
+            .await?;
+        let (Some(last), Some(first)) = (rows.first(), rows.last()) else { continue };
+        let count = i64::try_from(rows.len()).unwrap_or(CAP);
+        let reason: Option<String> = get(last, "fault", doing)?;
+        let reason = reason.unwrap_or_default().lines().next().unwrap_or_default().to_owned();
+        let waits = Waits::Workers { worker: *worker, code: get(last, "fault_code", doing)?, reason };
+        let since = get(first, "ended_at", doing)?;
+        problems.push(Problem { waits, count: count.min(CAP), at_least: count > CAP, since });
+    }
+    Ok(problems)
 }
 
 #[cfg(test)]

@@ -59,5 +59,5 @@ impl Second {
 async fn open(connection: &Connection, path: &str) -> Option<Open> {
     let session = connection.second().await?;
     let handle = connection.open_again(&session, path).await?;
-    Some(Open { session, handle, in_flight: 0 })
+    Some(Open { session, handle })
 }

@@ -77,6 +77,11 @@ impl Ledger {
         Arc::clone(&self.room).acquire_many_owned(bytes).await.ok()
     }
 
+    /// Bytes of data that may go out now without waiting for an answer.
+    pub(super) fn room_left(&self) -> usize {
+        self.room.available_permits()
+    }
+
     /// Takes a number for a request. `None`: the session has ended.
     pub(super) fn register(&self, room: Option<OwnedSemaphorePermit>) -> Option<(u32, Answer)> {
         let mut state = self.state();

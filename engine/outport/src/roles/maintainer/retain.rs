@@ -1,9 +1,13 @@
 //! What is old goes: stored content after `retention.artifacts`, rows after `retention.ledger`.
 
+use std::time::Duration;
+
 use outport_store::duty::Duty;
 use outport_store::{StoreError, retention};
 
 use crate::engine::Engine;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// One batch of each kind: a backlog goes in as many rounds as it takes, and nobody waits for it. Whether there was anything,
 /// and so may be more.
@@ -34,6 +38,8 @@ pub async fn retain(engine: &Engine, duty: Duty) -> Result<bool, StoreError> {
         tracing::info!(files, entries, "removed old files and history from the ledger");
     }
     // A day: long enough to look at a worker that was lost in the night.
-    retention::prune_workers(store, std::time::Duration::from_secs(24 * 3600)).await?;
+    retention::prune_workers(store, DAY).await?;
+    // Batch itself forgets a job after a week.
+    retention::prune_runs(store, 7 * DAY).await?;
     Ok(files + entries + gone > 0)
 }

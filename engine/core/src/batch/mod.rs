@@ -3,13 +3,22 @@
 //! Batch is only a way to start workers. Each of them takes its work from the ledger, so a worker too many finds nothing and
 //! ends: it costs cents. One too few is seen in the next round.
 
+mod hint;
+
 use std::time::Duration;
 
 use crate::state::words;
 use crate::timing::{Millis, millis};
 
+pub use hint::job_of_event;
+
+/// How the name of every job of ours begins.
+pub const NAME_PREFIX: &str = "outport-";
+
 words! {
     /// What a worker does.
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
     WorkKind, "kind of worker" {
         /// Runs transforms.
         Transform = "transform",

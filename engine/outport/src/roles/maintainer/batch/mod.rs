@@ -1,0 +1,159 @@
+//! Workers that Batch starts: how many there should be, and what became of those that were asked for.
+//!
+//! One process does it for all. A run is a row before it is a job: whoever dies in between leaves a name, and Batch is asked
+//! for it before anything is submitted again.
+
+mod hints;
+mod look;
+mod submit;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use outport_aws::{Batch, Queue, SdkConfig};
+use outport_core::batch::{Executor, WorkKind, may_ask, requests, workers_wanted};
+use outport_core::{Fault, code};
+use outport_store::batch_runs::{self, Run};
+use outport_store::duty::{self, Duty};
+use uuid::Uuid;
+
+use crate::config::{Config, Jobs};
+use crate::engine::Engine;
+use crate::executor::Executors;
+use crate::roles::after_failure;
+
+/// Requests of one round. Batch takes 50 a second from the whole account, and rounds are 10 s apart.
+const REQUESTS_A_ROUND: usize = 40;
+
+/// What it takes to start workers.
+pub struct Workforce {
+    batch: Batch,
+    jobs: Jobs,
+    /// Batch's state changes.
+    events: Option<Queue>,
+}
+
+impl Workforce {
+    /// `None`: this process's own workers do everything.
+    pub fn of(config: &Config, aws: &SdkConfig) -> Option<Self> {
+        config.executors().of_batch().next()?;
+        let jobs = config.jobs();
+        let events = jobs.events.as_ref().map(|url| Queue::new(aws, url));
+        Some(Self { batch: Batch::new(aws), jobs, events })
+    }
+
+    /// Whether everything that it takes is set.
+    fn check(&self, executors: &Executors) -> Result<(), Fault> {
+        for (kind, executor) in executors.of_batch() {
+            let job = self.jobs.of(kind);
+            for (what, value) in [("queue", &job.queue), ("job", &job.definition)] {
+                if value.is_empty() {
+                    let message =
+                        format!("executor.{kind} is {executor}, and batch.{kind}_{what} is not set");
+                    return Err(Fault::new(&code::CONFIG_INVALID, message)
+                        .with_hint("set the names or ARNs of the job queue and the job definition"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs until the engine stops.
+pub async fn run(engine: &Engine) -> Result<(), Fault> {
+    let Some(workforce) = &engine.batch else {
+        engine.stopped().await;
+        return Ok(());
+    };
+    workforce.check(&engine.executors)?;
+    let ((), ()) = tokio::join!(rounds(engine, workforce), hints::run(engine, workforce.events.as_ref()));
+    Ok(())
+}
+
+async fn rounds(engine: &Engine, workforce: &Workforce) {
+    let mut foreman = Foreman { engine, workforce, refused: BTreeSet::new() };
+    let mut failures = 0;
+    while !engine.is_stopping() {
+        let wait = match foreman.round().await {
+            Ok(()) => {
+                failures = 0;
+                engine.timing.scale_workers
+            }
+            Err(fault) => {
+                tracing::warn!(code = fault.code.name, hint = fault.hint(), "{fault}");
+                failures += 1;
+                after_failure(failures)
+            }
+        };
+        tokio::select! {
+            () = engine.pause(wait) => {}
+            () = engine.bells.batch.notified(), if failures == 0 => {}
+        }
+    }
+}
+
+/// Whoever holds the duty.
+struct Foreman<'a> {
+    engine: &'a Engine,
+    workforce: &'a Workforce,
+    /// Runs whose request Batch refused: they need not be looked for.
+    refused: BTreeSet<Uuid>,
+}
+
+impl Foreman<'_> {
+    /// Looks at the open runs first: what is known to be over makes room for others.
+    async fn round(&mut self) -> Result<(), Fault> {
+        let engine = self.engine;
+        let term = 3 * engine.timing.scale_workers;
+        let held = duty::hold(&engine.store, "batch", engine.worker, term).await.map_err(|e| e.fault())?;
+        let Some(duty) = held else { return Ok(()) };
+        let mut requests_left = REQUESTS_A_ROUND;
+        self.look(&mut requests_left).await?;
+        for (kind, executor) in engine.executors.of_batch() {
+            for run in self.ask(duty, kind, executor, requests_left).await? {
+                if engine.is_stopping() {
+                    return Ok(());
+                }
+                self.submit(&run).await?;
+                requests_left = requests_left.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides on more workers of a kind and writes them down.
+    async fn ask(
+        &self,
+        duty: Duty,
+        kind: WorkKind,
+        executor: Executor,
+        requests_left: usize,
+    ) -> Result<Vec<Run>, Fault> {
+        let (store, sizing) = (&self.engine.store, self.workforce.jobs.of(kind).sizing);
+        let asked = async {
+            if requests_left == 0 || !may_ask(batch_runs::failures(store, kind).await?) {
+                return Ok(Vec::new());
+            }
+            let backlog = self.engine.executors.backlog(executor);
+            let open = batch_runs::open_singles(store, kind).await?;
+            let room = (sizing.max_workers.saturating_sub(open) as usize).min(requests_left);
+            let again = self.engine.timing.submit_doubt;
+            let only =
+                batch_runs::singles(store, kind, backlog, again, u32::try_from(room).unwrap_or(0)).await?;
+            let mut sizes = requests(workers_wanted(batch_runs::demand(store, kind, backlog).await?, sizing));
+            sizes.truncate(requests_left - only.len());
+            let mut runs = Vec::new();
+            if !only.is_empty() {
+                runs.extend(batch_runs::intend_singles(store, duty, kind, &only).await?.unwrap_or_default());
+            }
+            if !sizes.is_empty() {
+                runs.extend(batch_runs::intend(store, duty, kind, &sizes).await?.unwrap_or_default());
+            }
+            Ok(runs)
+        };
+        asked.await.map_err(|error: outport_store::StoreError| error.fault())
+    }
+}
+
+/// A second has room for fifty requests of the whole account: ours take forty at most.
+const BETWEEN_REQUESTS: Duration = Duration::from_millis(25);

@@ -1,0 +1,87 @@
+//! From a run that was decided on to a job of Batch.
+
+use std::collections::BTreeMap;
+
+use outport_aws::JobRequest;
+use outport_core::batch::{RunMode, RunState, WorkKind};
+use outport_core::settings::Span;
+use outport_core::{DeliveryId, Fault, TransformId, code};
+use outport_store::batch_runs::{self, Run};
+
+use super::{BETWEEN_REQUESTS, Foreman};
+use crate::crash_point::{self, Point};
+
+impl Foreman<'_> {
+    /// Submits the run once. Without an answer it stays as it is, to be looked for by its name.
+    ///
+    /// # Errors
+    /// Those of the database; and those of Batch that hold for every run: it is busy or cannot be reached.
+    pub(super) async fn submit(&mut self, run: &Run) -> Result<(), Fault> {
+        let store = &self.engine.store;
+        let submitted = self.workforce.batch.submit(&self.request(run)).await;
+        tokio::time::sleep(BETWEEN_REQUESTS).await;
+        match submitted {
+            Ok(job) => {
+                self.refused.remove(&run.id);
+                crash_point::reached(Point::AfterSubmit);
+                batch_runs::submitted(store, run.id, &job).await.map_err(|e| e.fault())?;
+                let (name, workers, mode) = (&run.name, run.size, run.mode.as_str());
+                tracing::info!(run = name, job, workers, mode, "asked Batch for workers");
+                Ok(())
+            }
+            Err(fault) if fault.code == &code::AWS_THROTTLED => {
+                self.refused.insert(run.id);
+                Err(fault)
+            }
+            Err(fault) if may_have_arrived(&fault) => Err(fault),
+            Err(fault) => self.has_failed(run, RunState::Failed, fault).await,
+        }
+    }
+
+    /// Records the bad end of a run, and says it. The next one is asked for later and later.
+    pub(super) async fn has_failed(&mut self, run: &Run, state: RunState, fault: Fault) -> Result<(), Fault> {
+        self.refused.remove(&run.id);
+        let was_open = batch_runs::over(&self.engine.store, run.id, state, Some(&fault)).await;
+        if was_open.map_err(|e| e.fault())? {
+            self.engine.metrics.worker_runs_failed.inc();
+            let (name, hint) = (&run.name, fault.hint());
+            tracing::error!(run = name, code = fault.code.name, hint, "{fault}");
+        }
+        Ok(())
+    }
+
+    /// The job of a run. Ids only: whoever may look at jobs sees all of it.
+    fn request<'a>(&'a self, run: &'a Run) -> JobRequest<'a> {
+        let (jobs, kind) = (&self.workforce.jobs, run.kind);
+        let span = Span(jobs.worker_for).to_string().replace(' ', "");
+        let mut command = vec!["worker".to_owned(), kind.to_string(), "--for".to_owned(), span];
+        let mut tags = BTreeMap::from([
+            ("outport:run", run.name.clone()),
+            ("outport:kind", kind.to_string()),
+            ("outport:mode", run.mode.to_string()),
+        ]);
+        if let Some(only) = run.only {
+            let only = match kind {
+                WorkKind::Transform => TransformId::from_uuid(only).to_string(),
+                WorkKind::Send => DeliveryId::from_uuid(only).to_string(),
+            };
+            command.extend(["--only".to_owned(), only.clone()]);
+            tags.insert("outport:only", only);
+        }
+        JobRequest {
+            name: &run.name,
+            queue: &jobs.of(kind).queue,
+            definition: &jobs.of(kind).definition,
+            command,
+            size: run.size,
+            timeout: if run.mode == RunMode::Single { jobs.single_timeout } else { jobs.timeout },
+            tags,
+        }
+    }
+}
+
+/// Whether the request may have been taken although there is no good answer: nobody answered, or the service had trouble of its
+/// own on the way.
+fn may_have_arrived(fault: &Fault) -> bool {
+    fault.code == &code::AWS_UNREACHABLE || fault.code == &code::AWS_REQUEST_FAILED
+}

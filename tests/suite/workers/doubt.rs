@@ -1,0 +1,76 @@
+//! A request whose answer was lost, and hints that come twice, late or never.
+
+use outport_tests::need;
+use outport_tests::servers::fake_batch::Faults;
+use outport_tests::servers::fake_queue::FakeQueue;
+use outport_tests::site::Up;
+use serde_json::json;
+
+use super::{Yard, records};
+
+#[test]
+fn a_lost_answer_is_looked_for_by_name() {
+    let yard = need!(Yard::new("batch", "batch", &[]));
+    yard.batch.set(Faults { lose_answers: 2, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    // The worker did its work before anybody knew its number.
+    up.wait_for_log("found the job of a request whose answer was lost", yard.site.limit(120)).unwrap();
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&["a.ndjson"]);
+}
+
+#[test]
+fn a_crash_after_the_request_asks_nobody_twice() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut killed = Up::start(yard.site.outport(["up"]).env("OUTPORT_CRASH_AT", "after_submit")).unwrap();
+    assert!(killed.wait(yard.site.limit(120)).unwrap().code().is_none(), "{}", killed.log());
+    let before = yard.batch.jobs().len();
+    assert_eq!(before, 1);
+    let runs = yard.runs();
+    assert_eq!((runs.len(), &runs[0]["state"], &runs[0]["job"]), (1, &json!("intent"), &json!(null)));
+    let mut up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    up.wait_for_log("found the job of a request whose answer was lost", yard.site.limit(180)).unwrap();
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+    let name = runs[0]["name"].clone();
+    assert_eq!(yard.batch.jobs().iter().filter(|job| job.request["jobName"] == name).count(), 1);
+}
+
+#[test]
+fn hints_only_ring() {
+    let queue = need!(FakeQueue::start());
+    let (url, endpoint) = (queue.url(), queue.endpoint());
+    let more = [("OUTPORT_BATCH_EVENTS", url.as_str()), ("AWS_ENDPOINT_URL_SQS", endpoint.as_str())];
+    let yard = need!(Yard::new("batch", "batch", &more));
+    let change = |name: &str, status: &str| {
+        json!({"detail-type": "Batch Job State Change", "source": "aws.batch",
+            "detail": {"jobName": name, "jobId": "x", "status": status}})
+        .to_string()
+    };
+    // An end before its beginning, twice; of a job that nobody knows; of somebody else's; and no hint at all.
+    for body in [
+        change("outport-send-1", "SUCCEEDED"),
+        change("outport-send-1", "SUCCEEDED"),
+        change("outport-send-1", "SUBMITTED"),
+        change("somebody-elses", "FAILED"),
+        "not a hint".to_owned(),
+    ] {
+        queue.say(move || body.clone());
+    }
+    let mut up = yard.site.up().unwrap();
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    // Four are done with; what cannot be read is left for the dead letters.
+    let deadline = std::time::Instant::now() + yard.site.limit(60);
+    while queue.len() > 1 {
+        assert!(std::time::Instant::now() < deadline, "{} left", queue.len());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}

@@ -1,0 +1,109 @@
+//! Batch that cannot, or does not want to.
+
+use outport_tests::need;
+use outport_tests::servers::fake_batch::Faults;
+use serde_json::json;
+
+use super::{Yard, done, records};
+
+#[test]
+fn what_no_machine_is_found_for_is_given_up_and_done_by_the_service() {
+    let more = [("OUTPORT_EXECUTOR_LOCAL_MIB", "1"), ("OUTPORT_BATCH_PATIENCE", "3s")];
+    let yard = need!(Yard::new("hybrid", "hybrid", &more));
+    yard.batch.set(Faults { no_machines: true, ..Faults::default() });
+    let mut up = yard.site.up().unwrap();
+    yard.site.put("large.ndjson", records(1_500_000)).unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    assert_eq!(done(&up.log()), (1, 1), "hybrid: the service took over");
+    up.wait_for_log("batch.no_machine", yard.site.limit(120)).unwrap();
+    let runs = yard.runs();
+    let given_up = runs.iter().find(|run| run["fault_code"] == "batch.no_machine");
+    let given_up = given_up.unwrap_or_else(|| panic!("{runs:#?}"));
+    assert_eq!(given_up["state"], "lost");
+    assert!(up.counter("outport_worker_runs_failed_total").unwrap() >= 1);
+    // Not endlessly more of them: nothing is due any more.
+    assert!(runs.len() < 10, "{runs:#?}");
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
+
+#[test]
+fn too_many_requests_are_asked_again() {
+    let yard = need!(Yard::new("batch", "batch", &[]));
+    yard.batch.set(Faults { throttle_each: Some(2), ..Faults::default() });
+    for n in 0..5 {
+        yard.site.put(&format!("f{n}.ndjson"), records(1_000)).unwrap();
+    }
+    let mut up = yard.site.up().unwrap();
+    yard.site.wait_for_all(5, 600).unwrap();
+    assert!(up.log().contains("aws.throttled"), "{}", up.log());
+    assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_told_and_tried_less_and_less_often() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { no_image: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut up = yard.site.up().unwrap();
+    let failed = up.wait_for_log("CannotPull", yard.site.limit(120));
+    // The words of Batch, or at least the code: its reason stands in the message.
+    let failed = failed.or_else(|_| up.wait_for_log("batch.worker_failed", yard.site.limit(120))).unwrap();
+    assert!(failed.contains("batch.worker_failed"), "{failed}");
+    let problems = yard.site.json(["problems"]).unwrap().to_string();
+    assert!(problems.contains("batch.worker_failed"), "{problems}");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert!(yard.runs().len() <= 2, "each waits longer than the one before: {:#?}", yard.runs());
+    // Mended: the next one does the work, and nobody has to say so.
+    yard.batch.set(Faults::default());
+    yard.site.wait_for_all(1, 600).unwrap();
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
+
+#[test]
+fn a_job_that_batch_forgot_is_over() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { forget: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    up.wait_for_log("batch.job_unknown", yard.site.limit(300)).unwrap();
+    assert_eq!(yard.runs()[0]["state"], json!("lost"));
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
+
+#[test]
+fn a_wrong_file_fails_once_and_its_worker_does_not() {
+    let yard = need!(Yard::new("batch", "batch", &[]));
+    yard.site.put("wrong.ndjson", "{\"a\":1}\n{\"a\":").unwrap();
+    yard.site.put("good.ndjson", records(1_000)).unwrap();
+    let mut up = yard.site.up().unwrap();
+    let deliveries = yard.site.wait_for_settled(2, 600).unwrap();
+    let of = |key: &str| deliveries.iter().find(|d| d["key"] == key).unwrap();
+    assert_eq!(
+        (&of("wrong.ndjson")["state"], &of("good.ndjson")["state"]),
+        (&json!("failed"), &json!("delivered"))
+    );
+    let transforms = yard.site.json(["transform", "list", "--state", "failed"]).unwrap();
+    assert_eq!(transforms[0]["attempts"], 1, "{transforms:#}");
+    assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
+
+#[test]
+fn a_service_that_is_down_costs_a_request_now_and_then() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { down: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut up = yard.site.up().unwrap();
+    up.wait_for_log("aws.request_failed", yard.site.limit(120)).unwrap();
+    yard.batch.set(Faults::default());
+    yard.site.wait_for_all(1, 600).unwrap();
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
