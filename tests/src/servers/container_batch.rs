@@ -142,9 +142,12 @@ impl ContainerBatch {
     /// # Errors
     /// What podman says.
     pub fn containers(&self) -> anyhow::Result<Vec<String>> {
-        let mounts = format!("volume={PASSWORDS}");
-        let printed = self.podman.told(["ps", "--all", "--format", "{{.Names}}", "--filter", &mounts])?;
-        Ok(printed.lines().map(str::to_owned).collect())
+        // podman's own filter for mounts knows volumes with names alone.
+        let printed = self.podman.told(["ps", "--all", "--format", "{{.Names}} {{.Mounts}}"])?;
+        let ours = printed.lines().filter_map(|line| line.split_once(' ')).filter(|(_, mounts)| {
+            mounts.trim_matches(['[', ']']).split([' ', ',']).any(|mounted| mounted == PASSWORDS)
+        });
+        Ok(ours.map(|(name, _)| name.to_owned()).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use outport_tests::servers::container_batch::{ContainerBatch, Job};
 use outport_tests::servers::openssh::{Config, OpenSsh};
 use outport_tests::servers::podman::Podman;
 use outport_tests::site::{FolderWatch, Login, Partner, Site, Up};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::aws::{drained, until};
 use crate::e2e::{CLAIMS, CLAIMS_CSV, binary};
@@ -45,20 +45,27 @@ fn transform_and_send_run_in_containers() {
     for (_, _, name, content) in files {
         assert_eq!(std::fs::read(server.folder().join(name)).unwrap(), content, "{name}");
     }
-    drained(&cloud, &site);
     assert_eq!(deliveries.len(), files.len(), "each once");
-    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    drained(&cloud, &site);
 
-    // Whoever finds nothing more ends, and well.
+    // Whoever finds nothing more ends, and well; the maintainer hears of it from Batch.
+    let mut runs = Value::Null;
+    until(&site, "a run does not end", || {
+        runs = site.json(["worker", "list"]).unwrap();
+        runs.as_array()
+            .unwrap()
+            .iter()
+            .all(|run| ["succeeded", "failed"].contains(&run["state"].as_str().unwrap()))
+    });
+    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
     for kind in ["transform", "send"] {
-        let mut jobs: Vec<Job> = Vec::new();
-        until(&site, "a worker does not end", || {
-            jobs = batch.jobs(&cloud, kind).unwrap();
-            jobs.iter().all(|job| ["SUCCEEDED", "FAILED"].contains(&job.status.as_str()))
-        });
+        let jobs = batch.jobs(&cloud, kind).unwrap();
         assert!(!jobs.is_empty(), "no {kind} worker was asked for");
         assert!(jobs.iter().all(|job| job.status == "SUCCEEDED"), "{jobs:?}");
+        let known = |job: &Job| runs.as_array().unwrap().iter().any(|run| run["name"] == job.name.as_str());
+        assert!(jobs.iter().all(known), "{jobs:?} {runs:#}");
     }
+    assert!(runs.as_array().unwrap().iter().all(|run| run["state"] == "succeeded"), "{runs:#}");
     until(&site, "a container is left", || batch.containers().unwrap().is_empty());
     watch.finish().unwrap();
     site.assert_invariants().unwrap();
