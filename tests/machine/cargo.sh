@@ -65,6 +65,12 @@ run_tests() {
         printf '%s\n' "$left"
         status=1
     fi
+    left=$(left_containers)
+    if [ -n "$left" ]; then
+        say "containers that the tests left behind, and removed now:"
+        printf '%s\n' "$left"
+        status=1
+    fi
     if [ "$set" = full ] && [ ${#only[@]} -eq 0 ]; then
         print_load || { say "the load run failed: a build, or a ledger that does not balance"; status=1; }
     fi

@@ -57,6 +57,8 @@ install_packages() {
     allow_services
     [[ " $* " != *' openssh-server '* ]] || not_at_boot ssh.service ssh.socket
     [[ " $* " != *' proftpd-core '* ]] || not_at_boot proftpd.service
+    [[ " $* " != *' podman '* ]] ||
+        not_at_boot podman.socket podman.service podman-restart.service podman-auto-update.timer podman-auto-update.service
 }
 
 # not_at_boot UNIT...: a package that was installed for the tests alone serves nobody later either.

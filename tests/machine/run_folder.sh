@@ -84,6 +84,7 @@ remove_leftovers() {
         if [ -d "$folder" ] && [ -O "$folder" ] && ! is_alive "$folder"; then
             say "removing what a killed run left: $folder"
             end_strays "$folder"
+            remove_containers "$folder"
             remove_folder "$folder"
         fi
     done

@@ -22,7 +22,7 @@ pub use folder_watch::{FolderWatch, Whole, is_temp_name};
 pub use health::get;
 pub use held_files::HeldFiles;
 pub use partners::{BUCKET, Login, Partner, definitions};
-pub use running::Up;
+pub use running::{Up, health_of};
 
 /// The time scale of tests that wait for retries: a lease of 3 s still outlives the stalls of a busy machine.
 const QUICK: f64 = 0.05;
@@ -130,11 +130,19 @@ impl Site {
     /// [`FakeBatch`](crate::servers::fake_batch::FakeBatch).
     pub fn container(&self) -> impl Fn(&[String]) -> Outport + Send + Sync + 'static {
         let (folder, data) = (self.folder.path().to_owned(), self.data().display().to_string());
-        let (settings, scale) = (self.settings.clone(), self.scale);
+        let environment = self.environment();
         move |command| {
             let all = ["--data", &data].into_iter().chain(command.iter().map(String::as_str));
-            settings.iter().fold(call(&folder, all, scale), |call, (name, value)| call.env(name, value))
+            environment.iter().fold(Outport::new(&folder, all), |call, (name, value)| call.env(name, value))
         }
+    }
+
+    /// Its settings, as every process that works on it has them in its environment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let own =
+            [("OUTPORT_TIMING_SCALE", self.scale.to_string()), ("OUTPORT_LOG_FORMAT", "json".to_owned())];
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        own.chain(self.settings.iter().cloned()).collect()
     }
 
     /// Runs a command that has to succeed.
@@ -361,12 +369,6 @@ impl Site {
             }
         }
     }
-}
-
-fn call<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>, scale: f64) -> Outport {
-    Outport::new(folder, arguments)
-        .env("OUTPORT_TIMING_SCALE", scale.to_string())
-        .env("OUTPORT_LOG_FORMAT", "json")
 }
 
 /// A path as text: ours are.

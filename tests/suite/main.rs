@@ -6,6 +6,7 @@ mod bad_input;
 mod binary;
 mod conformance;
 mod connection;
+mod containers;
 mod crash;
 mod database_faults;
 mod docs;

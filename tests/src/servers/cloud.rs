@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::runtime::Runtime;
 
 use super::moto::Moto;
+use super::podman::Podman;
 use crate::site::{BUCKET, Site};
 
 /// The bucket of artifacts.
@@ -42,7 +43,7 @@ impl Cloud {
     /// # Errors
     /// Those of [`Moto::start`], and what moto says.
     pub fn start() -> anyhow::Result<Self> {
-        Self::new(true)
+        Self::new(Moto::start()?, true)
     }
 
     /// The same without versions.
@@ -50,11 +51,18 @@ impl Cloud {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn without_versions() -> anyhow::Result<Self> {
-        Self::new(false)
+        Self::new(Moto::start()?, false)
     }
 
-    fn new(versions: bool) -> anyhow::Result<Self> {
-        let moto = Moto::start()?;
+    /// As [`start`](Self::start), with a Batch that starts containers.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn with_containers(podman: &Podman) -> anyhow::Result<Self> {
+        Self::new(Moto::with_containers(podman)?, true)
+    }
+
+    fn new(moto: Moto, versions: bool) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let credentials = Credentials::new("outport-test", "no-secret", None, None, "the test");
         let sdk = runtime.block_on(

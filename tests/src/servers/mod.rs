@@ -1,6 +1,7 @@
 //! Real servers, started by the test that needs them and gone with it.
 
 pub mod cloud;
+pub mod container_batch;
 pub mod delay;
 pub mod fake_batch;
 pub mod fake_queue;
@@ -8,6 +9,7 @@ pub mod forward;
 pub mod moto;
 pub mod openssh;
 pub mod paramiko;
+pub mod podman;
 pub mod postgres;
 pub mod proftpd;
 pub mod proxy;

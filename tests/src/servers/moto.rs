@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::missing;
+use super::podman::Podman;
 use crate::child::{Child, Stream};
 use crate::set::{Set, Skip, set};
 
@@ -27,6 +28,18 @@ impl Moto {
     /// [`Skip`] in the embedded set; anything else is a failure: no moto (`OUTPORT_TEST_MOTO` is not set), or one that does
     /// not start.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// One whose Batch starts containers: of images that the engine has, on the host's network.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn with_containers(podman: &Podman) -> anyhow::Result<Self> {
+        Self::start_with(&[("DOCKER_HOST", &podman.socket()), ("MOTO_DOCKER_NETWORK_MODE", "host")])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         if set() == Set::Embedded {
             return Err(Skip::because("the embedded set starts no servers"));
         }
@@ -35,6 +48,7 @@ impl Moto {
         let mut command = Command::new(program);
         // Port 0: the kernel chooses one, and the server says which.
         command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1");
+        command.envs(environment.iter().copied());
         let child = Child::start("moto", command)?;
         let line = child.wait_for_line(Stream::Err, "Running on http://", START_LIMIT)?;
         let endpoint = line.split_whitespace().find(|word| word.starts_with("http://"));

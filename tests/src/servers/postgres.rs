@@ -43,6 +43,21 @@ impl Database {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// The same URL without the password, and the line of a password file (`PGPASSFILE`) that has it.
+    ///
+    /// # Errors
+    /// If the URL has no password.
+    pub fn url_and_password_line(&self) -> anyhow::Result<(String, String)> {
+        // postgres://USER:PASSWORD@HOST:PORT/NAME, the password in hex.
+        let taken_apart = || {
+            let (login, place) = self.url.strip_prefix("postgres://")?.split_once('@')?;
+            let (user, password) = login.split_once(':')?;
+            let (server, name) = place.split_once('/')?;
+            Some((format!("postgres://{user}@{place}"), format!("{server}:{name}:{user}:{password}\n")))
+        };
+        taken_apart().context("OUTPORT_TEST_POSTGRES is no postgres://user:password@host:port/database")
+    }
 }
 
 impl Drop for Database {

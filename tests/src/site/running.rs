@@ -28,10 +28,7 @@ impl Up {
     /// If it does not come up; the message holds what it printed.
     pub fn start(call: Outport) -> anyhow::Result<Self> {
         let child = call.start()?;
-        let line = child.wait_for_line(Stream::Err, "outport is up", START_LIMIT)?;
-        let line: Value = serde_json::from_str(&line).with_context(|| format!("no JSON: {line}"))?;
-        let health = line["health"].as_str().and_then(|address| address.parse().ok());
-        let health = health.with_context(|| format!("it does not say where its health is: {line}"))?;
+        let health = health_of(&child, START_LIMIT)?;
         Ok(Self { child, health })
     }
 
@@ -84,4 +81,15 @@ impl Up {
     pub fn stop(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
         self.child.stop(limit)
     }
+}
+
+/// Waits until `outport up` says that it is up; the address of its health.
+///
+/// # Errors
+/// If it does not within `limit`, or does not log JSON.
+pub fn health_of(up: &Child, limit: Duration) -> anyhow::Result<SocketAddr> {
+    let line = up.wait_for_line(Stream::Err, "outport is up", limit)?;
+    let line: Value = serde_json::from_str(&line).with_context(|| format!("no JSON: {line}"))?;
+    let health = line["health"].as_str().and_then(|address| address.parse().ok());
+    health.with_context(|| format!("it does not say where its health is: {line}"))
 }

@@ -15,12 +15,12 @@ use outport_tests::servers::cloud::Cloud;
 use outport_tests::site::Site;
 
 /// Waits until the queue is empty: everything in it is recorded.
-fn drained(cloud: &Cloud, site: &Site) {
+pub(crate) fn drained(cloud: &Cloud, site: &Site) {
     until(site, "the queue is not empty", || cloud.messages(cloud.queue()).unwrap() == 0);
 }
 
 /// Looks until it is so.
-fn until(site: &Site, what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(site: &Site, what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + site.limit(300);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");

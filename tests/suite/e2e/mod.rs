@@ -51,7 +51,7 @@ pub(crate) const CLAIMS_CSV: &str = concat!(
 );
 
 /// Takes most of a second on a fast machine: time enough to stop it in the middle.
-const LARGE: usize = 40_000_000;
+pub(crate) const LARGE: usize = 40_000_000;
 
 /// `size` bytes of every value, in no short period: any conversion on the way would show.
 pub(crate) fn binary(size: usize, mut seed: u32) -> Vec<u8> {
@@ -94,7 +94,7 @@ fn wait_for(limit: Duration, otherwise: &str, is_so: impl Fn() -> bool) {
 }
 
 /// Waits until a part of the upload of `name` lies on the server.
-fn wait_for_half_a_file(server: &OpenSsh, name: &str, limit: Duration) {
+pub(crate) fn wait_for_half_a_file(server: &OpenSsh, name: &str, limit: Duration) {
     let start = format!(".{name}.");
     wait_for(limit, &format!("the upload of {name} did not begin"), || {
         let temp = names(server).into_iter().find(|name| name.starts_with(&start) && is_temp_name(name));
