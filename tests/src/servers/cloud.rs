@@ -1,4 +1,4 @@
-//! A small AWS: moto with buckets, their events on a queue, and a dead-letter queue behind it.
+//! A small AWS: moto (or MiniStack) with buckets, their events on a queue, and a dead-letter queue behind it.
 
 use std::future::Future;
 
@@ -12,6 +12,7 @@ use aws_sdk_s3::types::{
 use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::runtime::Runtime;
 
+use super::ministack::MiniStack;
 use super::moto::Moto;
 use super::podman::Podman;
 use crate::site::{BUCKET, Site};
@@ -25,7 +26,7 @@ const RECEIVES: u32 = 3;
 /// A running moto with everything that an installation needs. Dropping it ends it.
 #[derive(Debug)]
 pub struct Cloud {
-    moto: Moto,
+    stand_in: StandIn,
     runtime: Runtime,
     /// A client past our own code.
     pub s3: aws_sdk_s3::Client,
@@ -37,13 +38,29 @@ pub struct Cloud {
     dead_letters: String,
 }
 
+/// Whose program it is.
+#[derive(Debug)]
+enum StandIn {
+    Moto(Moto),
+    MiniStack(MiniStack),
+}
+
+impl StandIn {
+    fn endpoint(&self) -> &str {
+        match self {
+            Self::Moto(moto) => moto.endpoint(),
+            Self::MiniStack(ministack) => ministack.endpoint(),
+        }
+    }
+}
+
 impl Cloud {
     /// A bucket with versions whose events go to a queue.
     ///
     /// # Errors
     /// Those of [`Moto::start`], and what moto says.
     pub fn start() -> anyhow::Result<Self> {
-        Self::new(Moto::start()?, true)
+        Self::new(StandIn::Moto(Moto::start()?), true)
     }
 
     /// The same without versions.
@@ -51,7 +68,15 @@ impl Cloud {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn without_versions() -> anyhow::Result<Self> {
-        Self::new(Moto::start()?, false)
+        Self::new(StandIn::Moto(Moto::start()?), false)
+    }
+
+    /// As [`start`](Self::start), on MiniStack: its events have versions and sequencers.
+    ///
+    /// # Errors
+    /// Those of [`MiniStack::start`], and what it says.
+    pub fn on_ministack() -> anyhow::Result<Self> {
+        Self::new(StandIn::MiniStack(MiniStack::start()?), true)
     }
 
     /// As [`start`](Self::start), with a Batch that starts containers.
@@ -59,16 +84,16 @@ impl Cloud {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn with_containers(podman: &Podman) -> anyhow::Result<Self> {
-        Self::new(Moto::with_containers(podman)?, true)
+        Self::new(StandIn::Moto(Moto::with_containers(podman)?), true)
     }
 
-    fn new(moto: Moto, versions: bool) -> anyhow::Result<Self> {
+    fn new(stand_in: StandIn, versions: bool) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let credentials = Credentials::new("outport-test", "no-secret", None, None, "the test");
         let sdk = runtime.block_on(
             aws_config::defaults(BehaviorVersion::v2026_01_12())
                 .region(Region::new("us-east-1"))
-                .endpoint_url(moto.endpoint())
+                .endpoint_url(stand_in.endpoint())
                 .credentials_provider(credentials)
                 .load(),
         );
@@ -76,7 +101,7 @@ impl Cloud {
         let s3 = aws_sdk_s3::Client::from_conf(s3);
         let sqs = aws_sdk_sqs::Client::new(&sdk);
         let mut cloud =
-            Self { moto, runtime, s3, sqs, sdk, queue: String::new(), dead_letters: String::new() };
+            Self { stand_in, runtime, s3, sqs, sdk, queue: String::new(), dead_letters: String::new() };
         cloud.dead_letters = cloud.make_queue("intake-dead-letters", None)?;
         let arn = cloud.arn(&cloud.dead_letters)?;
         let redrive = format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":{RECEIVES}}}");
@@ -145,15 +170,23 @@ impl Cloud {
             .with("OUTPORT_INTAKE_DEAD_LETTERS", &self.dead_letters)
             .with("OUTPORT_INTAKE_RECONCILE", "0s")
             .with("OUTPORT_AWS_REGION", "us-east-1")
-            .with("AWS_ENDPOINT_URL", self.moto.endpoint())
+            .with("AWS_ENDPOINT_URL", self.stand_in.endpoint())
             .with("AWS_ACCESS_KEY_ID", "outport-test")
             .with("AWS_SECRET_ACCESS_KEY", "no-secret")
             .with("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    /// The stand-in itself.
-    pub fn moto(&self) -> &Moto {
-        &self.moto
+    /// Where it is.
+    pub fn endpoint(&self) -> &str {
+        self.stand_in.endpoint()
+    }
+
+    /// The requests that moto noted; MiniStack notes none.
+    pub fn requests(&self) -> Vec<String> {
+        match &self.stand_in {
+            StandIn::Moto(moto) => moto.requests(),
+            StandIn::MiniStack(_) => Vec::new(),
+        }
     }
 
     /// The queue's URL.

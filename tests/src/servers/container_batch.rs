@@ -69,7 +69,7 @@ impl ContainerBatch {
     }
 
     fn make_queues(&self, cloud: &Cloud) -> anyhow::Result<()> {
-        let role = make_role(cloud.moto().endpoint())?;
+        let role = make_role(cloud.endpoint())?;
         let made = self
             .client
             .create_compute_environment()

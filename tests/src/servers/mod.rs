@@ -6,6 +6,7 @@ pub mod delay;
 pub mod fake_batch;
 pub mod fake_queue;
 pub mod forward;
+pub mod ministack;
 pub mod moto;
 pub mod openssh;
 pub mod paramiko;

@@ -7,6 +7,7 @@ mod events;
 mod missed;
 mod notices;
 mod odd_queue;
+mod second_stand_in;
 mod secrets;
 
 use std::time::{Duration, Instant};

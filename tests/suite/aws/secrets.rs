@@ -54,7 +54,7 @@ fn a_key_of_a_json_secret(site: Site) {
     }
     let mut up = site.up().unwrap();
     site.wait_for_all(20, 60).unwrap();
-    let asked = cloud.moto().requests().iter().filter(|request| request.starts_with("POST / ")).count();
+    let asked = cloud.requests().iter().filter(|request| request.starts_with("POST / ")).count();
     // Queue and secrets come by the same path; what counts is that twenty files are not twenty questions.
     assert!(asked > 0);
     let online = site.json(["config", "check", "--online"]).unwrap();
