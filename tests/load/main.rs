@@ -16,6 +16,9 @@
 //! 10 s: this is what the *engine* costs. In this process, because only here can a partner be nowhere: a release binary must hold
 //! no switch that "delivers" into nothing.
 //!
+//! `cloud` is all of it against moto: events from its SQS, files from its S3 (a program in Python, which is most of what is measured), the
+//! transform, and a partner in this process.
+//!
 //! `pick-up`, `idle` and `memory` are about a whole process, so they start the built `outport up` and give it an SFTP
 //! server that runs in this process.
 //!
@@ -74,6 +77,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
             Row::Idle => rows::idle::measure(options, &mut table),
             Row::Memory => rows::memory::measure(options, &mut table),
             Row::Replay => rows::replay::measure(options, &mut table),
+            Row::Cloud => rows::cloud::measure(options, &mut table),
         };
         if let Err(fault) = measured {
             // What was measured until here is worth seeing.

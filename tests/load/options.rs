@@ -62,6 +62,9 @@ pub struct Options {
     /// Deliveries that the row memory waits for
     #[arg(long, default_value_t = 1_000)]
     pub sample: u64,
+    /// Files of the row cloud
+    #[arg(long, default_value_t = 2_000)]
+    pub cloud_files: usize,
     /// Settled deliveries that a replay is planned for
     #[arg(long, default_value_t = 1_000_000)]
     pub planned: u64,
@@ -90,6 +93,7 @@ impl Options {
             small_backlog: 2_000,
             backlog: 50_000,
             sample: 200,
+            cloud_files: 200,
             planned: 100_000,
             replayed: 10_000,
             ..self
@@ -130,6 +134,9 @@ pub enum Row {
     Memory,
     /// Planning a replay, and creating its deliveries
     Replay,
+    /// From uploads in a stand-in for AWS to the partner: by the service alone, and by workers of Batch. Needs moto
+    /// (OUTPORT_TEST_MOTO)
+    Cloud,
 }
 
 /// Which database.

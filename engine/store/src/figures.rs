@@ -3,6 +3,7 @@
 use outport_core::Millis;
 
 use crate::Store;
+use crate::enqueue::head_start_of_d;
 use crate::error::StoreError;
 use crate::retention::id_before;
 use crate::row::get;
@@ -16,29 +17,28 @@ pub struct Figures {
     /// Endpoints that nothing is sent to because of a breaker, a refused login, another host key or unusable settings, or that
     /// are suspended.
     pub lanes_open: u64,
-    /// For how long the oldest piece of work that could be done at once has been waiting.
+    /// For how long the oldest piece of work that could be done at once has been waiting; to within the three minutes that
+    /// priorities are worth.
     pub oldest_due_ms: Millis,
 }
 
 /// Reads them. Plan: a look-up into `send_job_ready` for each open lane, and the first row of `transform_due`.
 pub async fn read(store: &Store) -> Result<Figures, StoreError> {
     let doing = "reading the figures for alarms";
-    let rows = store
-        .read(
-            doing,
-            "SELECT {now} AS now, \
+    let head_start = head_start_of_d();
+    let sql = format!(
+        "SELECT {{now}} AS now, \
                (SELECT count(*) FROM lane JOIN endpoint e ON e.id = lane.endpoint_id WHERE e.enabled AND \
-                 (lane.suspended_at IS NOT NULL OR (lane.blocked_until > {now} AND lane.blocked_reason <> 'window'))) AS lanes, \
+                 (lane.suspended_at IS NOT NULL OR (lane.blocked_until > {{now}} AND lane.blocked_reason <> 'window'))) AS lanes, \
                (SELECT min(first) FROM ( \
-                  SELECT (SELECT min(j.due_at) FROM send_job j WHERE j.endpoint_id = lane.endpoint_id \
-                            AND j.lease_id IS NULL) AS first \
+                  SELECT (SELECT j.due_at + {head_start} FROM send_job j JOIN delivery d ON d.id = j.delivery_id \
+                            WHERE j.endpoint_id = lane.endpoint_id AND j.lease_id IS NULL ORDER BY j.due_at LIMIT 1) AS first \
                   FROM lane JOIN endpoint e ON e.id = lane.endpoint_id WHERE e.enabled AND lane.suspended_at IS NULL \
-                    AND lane.paused_by IS NULL AND lane.blocked_until <= {now} \
+                    AND lane.paused_by IS NULL AND lane.blocked_until <= {{now}} \
                   UNION ALL SELECT min(due_at) FROM transform WHERE settled_at IS NULL AND state = 'pending' \
-               ) AS waiting) AS oldest",
-            vec![],
-        )
-        .await?;
+               ) AS waiting) AS oldest"
+    );
+    let rows = store.read(doing, &sql, vec![]).await?;
     let Some(row) = rows.first() else {
         return Err(StoreError::Unreadable { doing, problem: "no row".into() });
     };

@@ -1,6 +1,7 @@
 //! One file for each row of the table.
 
 pub mod claims;
+pub mod cloud;
 pub mod deliveries;
 pub mod dispatch;
 pub mod idle;

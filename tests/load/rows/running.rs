@@ -31,8 +31,12 @@ impl Running {
         let site = match kind {
             Kind::Postgres => Site::on_postgres()?,
             Kind::Sqlite => Site::on_sqlite()?,
-        }
-        .in_real_time();
+        };
+        Self::on(site.in_real_time(), partners)
+    }
+
+    /// The same with an installation that is there.
+    pub fn on(site: Site, partners: u32) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("outport-load-partner-").tempdir()?;
         // A single thread for the partner: it is not what is measured, and shares the processors with what is.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -2,6 +2,7 @@
 
 mod acts_on_deliveries;
 mod acts_on_endpoints;
+mod batch_work;
 mod claims;
 mod definitions;
 mod dispatch;

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod doubt;
+mod kills;
 mod lost_containers;
 mod no_workers;
 mod refused;
@@ -25,8 +26,13 @@ struct Yard {
 impl Yard {
     /// `transform` and `send`: who does it. More settings may follow.
     fn new(transform: &str, send: &str, more: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::on(Site::on_postgres()?, transform, send, more)
+    }
+
+    /// The same with an installation that is there.
+    fn on(site: Site, transform: &str, send: &str, more: &[(&str, &str)]) -> anyhow::Result<Self> {
         let server = OpenSsh::start(Config::default())?;
-        let mut site = Site::on_postgres()?
+        let mut site = site
             .with("OUTPORT_EXECUTOR_TRANSFORM", transform)
             .with("OUTPORT_EXECUTOR_SEND", send)
             .with("OUTPORT_AWS_REGION", "us-east-1")

@@ -31,10 +31,16 @@ impl Priority {
         self.0
     }
 
+    /// What each step above the last is worth.
+    pub const STEP: Duration = Duration::from_secs(60);
+
+    /// The last.
+    pub const LAST: Self = Self(4);
+
     /// How far before now the first due time lies: a minute for each step above the last. After that the order is by due
     /// time alone, so that nothing starves.
     pub const fn head_start(self) -> Duration {
-        Duration::from_secs((4 - self.0) as u64 * 60)
+        Duration::from_secs((Self::LAST.0 - self.0) as u64 * Self::STEP.as_secs())
     }
 }
 

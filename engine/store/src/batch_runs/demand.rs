@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::Store;
 use crate::claim_transforms::as_bigint;
+use crate::enqueue::head_start_of_d;
 use crate::error::StoreError;
 use crate::row::get;
 use crate::sql::args;
@@ -39,16 +40,19 @@ pub async fn demand(store: &Store, kind: WorkKind, backlog: Backlog) -> Result<D
             "SELECT 1 FROM transform t JOIN artifact a ON a.file_id = t.file_id AND a.transform_id IS NULL \
              WHERE t.settled_at IS NULL AND t.state = 'pending' AND t.due_at <= {now} AND a.size_bytes <= $4 \
                AND (a.size_bytes > $2 OR t.due_at <= {now} - $3) LIMIT $5"
+                .to_owned()
         }
-        WorkKind::Send => {
+        WorkKind::Send => format!(
             "SELECT 1 FROM lane JOIN endpoint e ON e.id = lane.endpoint_id \
-               JOIN send_job j ON j.endpoint_id = lane.endpoint_id \
-             WHERE j.lease_id IS NULL AND j.due_at <= {now} - CASE WHEN $2 < 0 THEN 0 ELSE $3 END AND $4 >= 0 \
-               AND lane.health = 'closed' AND lane.blocked_until <= {now} \
+               JOIN send_job j ON j.endpoint_id = lane.endpoint_id JOIN delivery d ON d.id = j.delivery_id \
+             WHERE j.lease_id IS NULL AND j.due_at <= {{now}} AND $4 >= 0 \
+               AND ($2 < 0 OR j.due_at + {head_start} <= {{now}} - $3) \
+               AND lane.health = 'closed' AND lane.blocked_until <= {{now}} \
                AND lane.paused_by IS NULL AND lane.suspended_at IS NULL AND e.enabled \
                AND lane.max_connections > (SELECT coalesce(sum(s.connections), 0) FROM seat s \
-                 WHERE s.endpoint_id = lane.endpoint_id AND s.until > {now}) LIMIT $5"
-        }
+                 WHERE s.endpoint_id = lane.endpoint_id AND s.until > {{now}}) LIMIT $5",
+            head_start = head_start_of_d()
+        ),
     };
     let sql = format!(
         "SELECT (SELECT count(*) FROM ({work}) AS due) AS due, \

@@ -112,6 +112,12 @@ impl Snapshot {
 /// Which extension the output of a transform kind has; `None` keeps the file's own.
 pub type OutputExt = fn(kind: &str) -> Option<&'static str>;
 
+/// How far before its turn the due time of delivery `d` lies, in SQL. Its first one; a retry has none, and seems to have
+/// waited that much less than it has.
+pub(crate) fn head_start_of_d() -> String {
+    format!("({} - d.priority) * {}", Priority::LAST.get(), millis(Priority::STEP))
+}
+
 /// When a delivery of this priority is first due: a head start of a minute for each step above the last.
 pub(crate) fn first_due(now: Millis, priority: i16) -> Millis {
     now - Priority::new(priority).map_or(0, |p| millis(p.head_start()))
