@@ -195,3 +195,73 @@ fn pick(weights: &[f64], chance: &mut Chance) -> usize {
     });
     found.unwrap_or(weights.len() - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use outport_core::settings::EndpointSettings;
+
+    use super::*;
+    use crate::arrivals::Stream;
+
+    fn partner(deliveries: u64) -> Partner {
+        let stream = Stream { total: deliveries, every: 1, first: 0 };
+        let mut partner = Partner::new(stream, EndpointSettings::default(), 1.0, false);
+        partner.dispatch(deliveries);
+        partner
+    }
+
+    fn processes(ids: std::ops::Range<u32>) -> Vec<Running> {
+        let one = |id| Running { id, is_batch: false, places: 64.0, lane: 48.0, files_per_second: 1e9 };
+        ids.map(one).collect()
+    }
+
+    /// One second: who has a seat then, and the places that were given.
+    fn second(
+        claims: &mut Claims,
+        partner: &mut [Partner],
+        running: &[Running],
+        now: i64,
+    ) -> (Vec<u32>, f64) {
+        let wants: Vec<Want> = partner.iter().map(|partner| partner.want(now * 1_000)).collect();
+        claims.divide(partner, &wants, running, 1e9, now, &mut Chance::new(now.unsigned_abs()));
+        (partner[0].seats.iter().map(|seat| seat.process).collect(), claims.grants[0].places)
+    }
+
+    #[test]
+    fn who_has_the_connections_keeps_others_out() {
+        let (mut claims, mut partner) = (Claims::default(), [partner(100_000)]);
+        let mut holders = Vec::new();
+        for now in 0..20 {
+            holders = second(&mut claims, &mut partner, &processes(0..5), now).0;
+            assert!(partner[0].seats_taken() <= 2, "{:?}", partner[0].seats);
+        }
+        assert_eq!(partner[0].seats_taken(), 2);
+        let (still, places) = second(&mut claims, &mut partner, &processes(0..50), 20);
+        assert_eq!(still, holders);
+        // 32 files a connection, and 48 of one lane in a process that has both.
+        assert_eq!(places, if holders.len() == 1 { 48.0 } else { 64.0 });
+        // They end: others take their place.
+        let (others, _) = second(&mut claims, &mut partner, &processes(10..50), 21);
+        assert!(!others.is_empty() && others.iter().all(|process| *process >= 10), "{others:?}");
+    }
+
+    #[test]
+    fn a_full_process_divides_its_places_and_gives_no_more() {
+        let (mut claims, mut partners) = (Claims::default(), [partner(1_000), partner(1_000), partner(4)]);
+        let mut given = 0.0;
+        for now in 0..5 {
+            second(&mut claims, &mut partners, &processes(0..1), now);
+            given = claims.grants.iter().map(|grant| grant.places).sum();
+        }
+        assert!((given - 64.0).abs() < 0.001, "{given}");
+        assert!((claims.grants[0].places - 30.0).abs() < 0.001, "{:?}", claims.grants);
+    }
+
+    #[test]
+    fn the_ledger_slows_all_of_them_alike() {
+        let (mut claims, mut partners) = (Claims::default(), [partner(1_000), partner(1_000)]);
+        let wants: Vec<Want> = partners.iter().map(|partner| partner.want(0)).collect();
+        claims.divide(&mut partners, &wants, &processes(0..9), 10.0, 0, &mut Chance::new(1));
+        assert!(claims.is_short && (claims.sends - 10.0).abs() < 0.001, "{}", claims.sends);
+    }
+}

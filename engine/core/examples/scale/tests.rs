@@ -13,10 +13,10 @@ use crate::scenario::{Region, Scenario};
 /// Requests that Batch takes in a second from one account.
 const SUBMIT_JOB: usize = 50;
 
-/// A fiftieth of everything.
+/// Ten endpoints, and a fiftieth of the rest.
 fn small() -> Scenario {
     let mut scenario = Scenario::large(7);
-    scenario.endpoints = 20;
+    scenario.endpoints = 10;
     scenario.deliveries = 400_000;
     scenario.shape = Shape::Flat;
     scenario.ledger = scenario.ledger.times(0.02);
