@@ -9,10 +9,11 @@ use outport_core::lane::Health;
 
 use crate::arrivals::{DAY, Profile, Stream, zipf};
 use crate::chance::Chance;
+use crate::claims::Claims;
 use crate::cost::PRICES;
 use crate::partner::{Partner, Rules};
 use crate::scenario::{Outage, Region, Scenario};
-use crate::share::{Want, level};
+use crate::share::Want;
 use crate::waits::Waits;
 use crate::workers::{Totals, Workers};
 
@@ -71,6 +72,7 @@ pub struct Day<'a> {
     chance: Chance,
     partners: Vec<Partner>,
     wants: Vec<Want>,
+    claims: Claims,
     workers: Workers,
     /// The part of the ledger's time that sending took in the second before; all of it, if it could have used more.
     wanted: f64,
@@ -98,6 +100,7 @@ impl<'a> Day<'a> {
             profile: Profile::new(scenario.shape),
             partners: partners.collect(),
             wants: Vec::new(),
+            claims: Claims::default(),
             workers: Workers::new(scenario.service, scenario.batch, scenario.process, PRICES),
             chance,
             wanted: 0.0,
@@ -218,30 +221,29 @@ impl<'a> Day<'a> {
     /// Divides the places, and sends for a second. `left`: what is left of the ledger's.
     fn send(&mut self, left: f64) {
         let now = self.millis();
-        let capacity = self.workers.capacity(self.now);
-        let held: f64 = self.partners.iter().map(Partner::held).sum();
+        let running = self.workers.running(self.now);
         self.wants.clear();
-        self.wants.extend(self.partners.iter().map(|partner| partner.want(now, capacity.lane)));
+        self.wants.extend(self.partners.iter().map(|partner| partner.want(now)));
         let rate = self.scenario.ledger.deliveries;
-        let files = capacity.files_per_second.min(left * rate);
-        let level = level(&self.wants, (capacity.places - held).max(0.0), files);
-        let (mut used, mut sends) = (held, 0.0);
-        for (partner, want) in self.partners.iter_mut().zip(&self.wants) {
-            let places = want.places.min(level);
-            used += places;
-            sends += places * want.files_per_place;
+        self.claims.divide(
+            &mut self.partners,
+            &self.wants,
+            &running,
+            left * rate,
+            self.now,
+            &mut self.chance,
+        );
+        for (partner, grant) in self.partners.iter_mut().zip(&self.claims.grants) {
             let wait = partner.wait(&self.profile, self.now);
-            let sent = partner.work(places, &self.rules, now, &mut self.chance);
+            let sent = partner.work(*grant, &self.rules, now, &mut self.chance);
             let outcome = &mut self.outcome;
             let waits =
                 if partner.struck { &mut outcome.waits_of_struck } else { &mut outcome.waits_of_others };
             waits.add(wait, sent);
         }
-        let is_short =
-            sends >= 0.99 * left * rate && self.wants.iter().any(|want| want.files_per_place > 0.0);
-        self.wanted = if is_short { 1.0 } else { sends / rate };
-        self.workers.used(&capacity, used.min(capacity.places));
-        self.hour.most_workers = self.hour.most_workers.max(capacity.workers);
+        self.wanted = if self.claims.is_short { 1.0 } else { self.claims.sends / rate };
+        let workers = self.workers.used(&running, self.claims.used(&running));
+        self.hour.most_workers = self.hour.most_workers.max(workers);
     }
 
     /// Looks at how it stands after the second.

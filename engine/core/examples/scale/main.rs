@@ -8,6 +8,7 @@
 
 mod arrivals;
 mod chance;
+mod claims;
 mod cost;
 mod day;
 mod partner;
@@ -23,7 +24,6 @@ use std::process::ExitCode;
 
 use arrivals::Shape;
 use day::Day;
-use outport_core::settings::EndpointSettings;
 use scenario::{Region, Scenario};
 use tables::Table;
 
@@ -101,29 +101,22 @@ fn report(seed: u64) -> Vec<(&'static str, Table)> {
 
 type Change = fn(&mut Scenario);
 
-/// What one could change, one by one; the last one some together.
-const LEVERS: [(&str, Change); 9] = [
+/// What one could change, one by one.
+const LEVERS: [(&str, Change); 7] = [
     ("as installed: 2 tasks, `sends_per_worker` 5,000", |s| {
         s.service.tasks = 2;
         s.batch.sizing.per_worker = 5_000;
     }),
-    ("`sends_per_worker` 5,000", |s| s.batch.sizing.per_worker = 5_000),
+    ("8 tasks of the service", |s| s.service.tasks = 8),
     ("no Batch", |s| s.batch.sizing.max_workers = 0),
-    ("16 tasks of the service", |s| s.service.tasks = 16),
-    ("16 tasks, no Batch", |s| {
-        s.service.tasks = 16;
-        s.batch.sizing.max_workers = 0;
+    ("Batch alone", |s| {
+        s.service.tasks = 0;
+        s.batch.older_than_s = 0;
     }),
     ("a database twice as fast", |s| s.ledger = s.ledger.times(2.0)),
-    ("4 connections, 128 files an endpoint", |s| wider(&mut s.settings)),
-    ("these two together", |s| {
-        s.ledger = s.ledger.times(2.0);
-        wider(&mut s.settings);
+    ("4 connections, 128 files an endpoint", |s| {
+        s.settings.max_connections = 4;
+        s.settings.max_files = 128;
     }),
     ("as many files in each hour", |s| s.shape = Shape::Flat),
 ];
-
-fn wider(settings: &mut EndpointSettings) {
-    settings.max_connections = 4;
-    settings.max_files = 128;
-}

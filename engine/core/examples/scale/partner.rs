@@ -11,12 +11,11 @@ use outport_core::{Fault, Millis, Timing, code};
 
 use crate::arrivals::{Profile, Stream};
 use crate::chance::Chance;
+use crate::claims::Grant;
 use crate::share::Want;
 
 /// The version of the secret: nobody changes it in a simulation.
 const SECRET: &str = "simulated";
-/// The pool of the senders closes a connection after so long without a file.
-const IDLE: Millis = 30_000;
 
 /// What all endpoints have in common.
 #[derive(Debug)]
@@ -42,9 +41,19 @@ impl Rules {
 /// Logins that wait for an answer that does not come, and the files that wait for them.
 #[derive(Debug)]
 struct Try {
+    process: u32,
     ends_at: Millis,
     logins: u64,
     files: u64,
+}
+
+/// Connections that a process holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat {
+    pub process: u32,
+    pub connections: u32,
+    /// The second in which it last had a file.
+    pub used_at: i64,
 }
 
 /// One endpoint.
@@ -70,8 +79,7 @@ pub struct Partner {
     /// The part of a file that is sent.
     part: f64,
     in_flight: u64,
-    connections: u64,
-    last_used: Millis,
+    pub seats: Vec<Seat>,
     /// The second in which the oldest undelivered one came.
     oldest: i64,
     pub given_up: u64,
@@ -100,8 +108,7 @@ impl Partner {
             trying: None,
             part: 0.0,
             in_flight: 0,
-            connections: 0,
-            last_used: 0,
+            seats: Vec::new(),
             oldest: 0,
             given_up: 0,
             logins_while_down: 0,
@@ -128,12 +135,8 @@ impl Partner {
     /// Those of its deliveries that another worker could send and that are due since before `older_than`. As the ledger
     /// counts them for Batch: of a lane that is not healthy none, and none where every connection is taken.
     pub fn due_since(&self, profile: &Profile, older_than: i64, now: Millis) -> u64 {
-        let seats = match &self.trying {
-            Some(tried) => tried.logins,
-            None => self.in_flight.div_ceil(FILES_PER_CONNECTION.unsigned_abs()),
-        };
         let is_open = self.lane.health == Health::Closed && self.lane.blocked_until <= now;
-        if self.due == 0 || !is_open || seats >= u64::from(self.settings.max_connections) {
+        if self.due == 0 || !is_open || self.seats_taken() >= u32::from(self.settings.max_connections) {
             return 0;
         }
         let old = self.stream.arrived(profile, older_than).min(self.dispatched);
@@ -157,7 +160,8 @@ impl Partner {
         let files = self.in_flight.min(self.due);
         if files > 0 {
             self.due -= files;
-            self.failed(self.connections.clamp(1, files), files, &rules.reset, rules, now, chance);
+            let connections = u64::from(self.seats_taken()).clamp(1, files);
+            self.failed(connections, files, &rules.reset, rules, now, chance);
         }
         self.forget_connections();
     }
@@ -171,7 +175,7 @@ impl Partner {
     }
 
     fn forget_connections(&mut self) {
-        self.connections = 0;
+        self.seats.clear();
         self.in_flight = 0;
         self.part = 0.0;
     }
@@ -206,18 +210,28 @@ impl Partner {
         }
     }
 
-    /// Places that are taken by logins without an answer.
-    pub fn held(&self) -> f64 {
-        self.trying.as_ref().map_or(0.0, |tried| tried.files as f64)
+    /// Places that are taken by logins without an answer, and whose.
+    pub fn held(&self) -> Option<(u32, f64)> {
+        self.trying.as_ref().map(|tried| (tried.process, tried.files as f64))
     }
 
-    /// What it could use in this second. `share`: what all processes together may give one lane.
-    pub fn want(&self, now: Millis, share: f64) -> Want {
+    pub fn seats_taken(&self) -> u32 {
+        self.seats.iter().map(|seat| seat.connections).sum()
+    }
+
+    /// The process had a file there.
+    pub fn sat(&mut self, process: u32, now: i64) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.process == process) {
+            seat.used_at = now;
+        }
+    }
+
+    /// What it could use in this second.
+    pub fn want(&self, now: Millis) -> Want {
         if self.due == 0 || self.trying.is_some() || self.lane.blocked_until > now {
             return Want { places: 0.0, files_per_place: 0.0 };
         }
-        let room = self.lane.room().min(self.connections_allowed() * FILES_PER_CONNECTION as i32);
-        let room = f64::from(room).min(share);
+        let room = f64::from(self.lane.room());
         let due = self.due as f64;
         if self.down {
             return Want { places: due.min(room), files_per_place: 0.0 };
@@ -225,52 +239,47 @@ impl Partner {
         Want { places: (due * self.file_s.min(1.0)).min(room), files_per_place: 1.0 / self.file_s }
     }
 
-    fn connections_allowed(&self) -> i32 {
-        self.lane.connections(self.settings.max_connections.into())
+    pub fn connections_allowed(&self) -> u32 {
+        let allowed = self.lane.connections(self.settings.max_connections.into());
+        u32::try_from(allowed).unwrap_or(1).max(1)
     }
 
     /// Uses its places for a second; how many files arrived at the partner.
-    pub fn work(&mut self, places: f64, rules: &Rules, now: Millis, chance: &mut Chance) -> u64 {
-        if places <= 0.0 {
+    pub fn work(&mut self, grant: Grant, rules: &Rules, now: Millis, chance: &mut Chance) -> u64 {
+        if grant.places <= 0.0 {
             self.in_flight = 0;
             return 0;
         }
-        let files = (places.ceil() as u64).clamp(1, self.due.max(1));
-        if now - self.last_used > IDLE {
-            self.connections = 0;
-        }
-        self.last_used = now;
-        let most = u64::try_from(self.connections_allowed()).unwrap_or(1).max(1);
-        let needed = files.div_ceil(FILES_PER_CONNECTION.unsigned_abs()).min(most);
-        let logins = needed.saturating_sub(self.connections);
+        let files = (grant.places.ceil() as u64).clamp(1, self.due.max(1));
         if self.down {
             // Nothing is open there: each connection is a login, and its files wait for it.
-            self.logins_while_down += needed;
+            let logins = files.div_ceil(FILES_PER_CONNECTION.unsigned_abs());
+            self.logins_while_down += logins;
             self.due -= files;
             let ends_at = now + millis(self.settings.connect_timeout.0);
-            self.trying = Some(Try { ends_at, logins: needed, files });
+            self.trying = Some(Try { process: grant.process, ends_at, logins, files });
             return 0;
         }
-        self.connections = self.connections.max(needed);
         self.in_flight = files;
-        self.part += places / self.file_s;
+        self.part += grant.places / self.file_s;
         // A billionth, for what additions lose.
         let sent = ((self.part + 1e-9) as u64).min(self.due);
         self.part = if sent == self.due { 0.0 } else { (self.part - sent as f64).max(0.0) };
         self.due -= sent;
         self.delivered += sent;
-        self.worked(sent, logins > 0, rules, now, chance);
+        self.worked(sent, rules, now, chance);
         sent
     }
 
     /// File by file, until one more would change nothing.
-    fn worked(&mut self, files: u64, logged_in: bool, rules: &Rules, now: Millis, chance: &mut Chance) {
-        for n in 0..files {
+    fn worked(&mut self, files: u64, rules: &Rules, now: Millis, chance: &mut Chance) {
+        for _ in 0..files {
             if self.settled {
                 return;
             }
-            let logged_in = (logged_in && n == 0).then_some(SECRET);
-            let after = self.lane.after(&Signal::Worked { logged_in }, &rules.timing, now, chance.draw());
+            // Whether it was a login's first file matters to refused logins alone.
+            let worked = Signal::Worked { logged_in: None };
+            let after = self.lane.after(&worked, &rules.timing, now, chance.draw());
             self.settled = after == self.lane;
             self.lane = after;
         }

@@ -90,7 +90,7 @@ impl Scenario {
             ledger: MEASURED,
             // docs/decisions/0014, the whole engine: 3.5 CPU seconds for 1,000 files of 16 KiB.
             process: Process { places: 64, cpu_ms: 3.5 },
-            service: Service { tasks: 8, size: cost::SMALL, start_s: 60 },
+            service: Service { tasks: 16, size: cost::SMALL, start_s: 60 },
             batch: Batch {
                 sizing: Sizing { per_worker: 1_000, max_workers: 20 },
                 size: cost::MEDIUM,
@@ -99,7 +99,7 @@ impl Scenario {
                 round_s: 10,
                 older_than_s: 20,
                 counted: 20_000,
-                requests_a_round: 20,
+                requests_a_round: 40,
             },
         }
     }

@@ -13,14 +13,14 @@ use crate::scenario::{Region, Scenario};
 /// Requests that Batch takes in a second from one account.
 const SUBMIT_JOB: usize = 50;
 
-/// A fiftieth of everything.
+/// Ten endpoints, and a fiftieth of the rest.
 fn small() -> Scenario {
     let mut scenario = Scenario::large(7);
-    scenario.endpoints = 20;
+    scenario.endpoints = 10;
     scenario.deliveries = 400_000;
     scenario.shape = Shape::Flat;
     scenario.ledger = scenario.ledger.times(0.02);
-    scenario.service.tasks = 1;
+    scenario.service.tasks = 3;
     scenario.process.places = 4;
     scenario.batch.sizing = Sizing { per_worker: 50, max_workers: 8 };
     scenario
@@ -71,7 +71,6 @@ fn a_calm_day_opens_no_breaker_and_keeps_nobody_waiting() {
     let outcome = calm();
     assert_eq!((outcome.opened, outcome.logins_while_down, outcome.drained.len()), (0, 0, 0));
     assert!(wait(outcome, 0.99) <= 300, "{}", wait(outcome, 0.99));
-    assert!(outcome.workers.containers > 0, "the service alone is too small here");
 }
 
 #[test]
@@ -83,6 +82,7 @@ fn partners_that_are_down_wait_and_the_others_do_not() {
     assert_eq!(outcome.opened, struck as u64, "each breaker once: {outcome:?}");
     // Their own waits, a day's worth of them, not made longer by the outage of others.
     assert!(wait(outcome, 0.99) <= wait(calm, 0.99) + 30, "{} {}", wait(outcome, 0.99), wait(calm, 0.99));
+    assert!(outcome.workers.containers > 0, "there was enough to do for them: {outcome:?}");
     // An hour of it, and the longest wait of a breaker on top, with its jitter.
     let longest = outcome.waits_of_struck.within(1.0).unwrap() as i64;
     let breaker = millis(Timing::default().breaker_max) / 1_000 * 12 / 10;

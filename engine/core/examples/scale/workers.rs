@@ -53,17 +53,15 @@ impl Process {
     }
 }
 
-/// What there is to work with in one second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Capacity {
-    /// Workers of Batch that run.
-    pub workers: u32,
+/// A process that takes work in this second.
+#[derive(Debug, Clone, Copy)]
+pub struct Running {
+    pub id: u32,
+    pub is_batch: bool,
     pub places: f64,
-    /// Of them in workers of Batch.
-    pub batch_places: f64,
-    pub files_per_second: f64,
-    /// Places that all processes together may give one lane.
+    /// Of them for one lane.
     pub lane: f64,
+    pub files_per_second: f64,
 }
 
 /// What Batch was asked for and did.
@@ -83,10 +81,18 @@ pub struct Totals {
     pub used_place_seconds: f64,
 }
 
+/// One worker of Batch: when it begins and ends to take work.
+#[derive(Debug)]
+struct Worker {
+    id: u32,
+    starts_at: i64,
+    ends_at: i64,
+}
+
 /// One request: a job, or an array of them. Over when its last worker is.
 #[derive(Debug)]
 struct Run {
-    workers: Vec<(i64, i64)>,
+    workers: Vec<Worker>,
 }
 
 #[derive(Debug)]
@@ -97,12 +103,15 @@ pub struct Workers {
     prices: Prices,
     runs: Vec<Run>,
     service_from: i64,
+    /// Of a worker of Batch; the tasks of the service have those below.
+    next_id: u32,
     pub totals: Totals,
 }
 
 impl Workers {
     pub fn new(service: Service, batch: Batch, process: Process, prices: Prices) -> Self {
-        Self { service, batch, process, prices, runs: Vec::new(), service_from: 0, totals: Totals::default() }
+        let (runs, totals) = (Vec::new(), Totals::default());
+        Self { service, batch, process, prices, runs, service_from: 0, next_id: service.tasks, totals }
     }
 
     pub fn is_round(&self, now: i64) -> bool {
@@ -116,7 +125,7 @@ impl Workers {
 
     /// One look at what is due: asks for what is missing.
     pub fn round(&mut self, due: u64, now: i64, chance: &mut Chance) {
-        self.runs.retain(|run| run.workers.iter().any(|(_, ends_at)| *ends_at > now));
+        self.runs.retain(|run| run.workers.iter().any(|worker| worker.ends_at > now));
         let workers = self.asked_for();
         let demand = Demand { due: due.min(self.batch.counted), workers };
         let mut sizes = requests(workers_wanted(demand, self.batch.sizing));
@@ -127,7 +136,8 @@ impl Workers {
                 self.totals.dollars +=
                     self.prices.container(self.batch.size, start_s + self.batch.work_s as f64);
                 let starts_at = now + start_s as i64;
-                (starts_at, starts_at + self.batch.work_s)
+                self.next_id += 1;
+                Worker { id: self.next_id, starts_at, ends_at: starts_at + self.batch.work_s }
             });
             self.runs.push(Run { workers: workers.collect() });
             self.totals.containers += u64::from(*size);
@@ -147,30 +157,31 @@ impl Workers {
         self.service_from = until + self.service.start_s;
     }
 
-    pub fn capacity(&self, now: i64) -> Capacity {
-        let runs = |(starts_at, ends_at): &&(i64, i64)| *starts_at <= now && now < *ends_at;
-        let workers = self.runs.iter().flat_map(|run| &run.workers).filter(runs).count();
-        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    /// Those that take work now.
+    pub fn running(&self, now: i64) -> Vec<Running> {
+        let of = |id, is_batch, size| Running {
+            id,
+            is_batch,
+            places: f64::from(self.process.places),
+            lane: self.process.share(),
+            files_per_second: self.process.files_per_second(size),
+        };
         let tasks = if now < self.service_from { 0 } else { self.service.tasks };
-        let batch_places = f64::from(workers * self.process.places);
-        Capacity {
-            workers,
-            places: f64::from(tasks * self.process.places) + batch_places,
-            batch_places,
-            files_per_second: f64::from(tasks) * self.process.files_per_second(self.service.size)
-                + f64::from(workers) * self.process.files_per_second(self.batch.size),
-            lane: self.process.share() * f64::from(tasks + workers),
-        }
+        let workers = self.runs.iter().flat_map(|run| &run.workers);
+        let workers = workers.filter(|worker| (worker.starts_at..worker.ends_at).contains(&now));
+        let service = (0..tasks).map(|id| of(id, false, self.service.size));
+        service.chain(workers.map(|worker| of(worker.id, true, self.batch.size))).collect()
     }
 
-    /// Keeps the account of a second in which so many places had a file. Work is spread evenly: each process asks for it
-    /// each second.
-    pub fn used(&mut self, capacity: &Capacity, places: f64) {
-        self.totals.most_workers = self.totals.most_workers.max(capacity.workers);
-        if capacity.batch_places > 0.0 {
-            self.totals.place_seconds += capacity.batch_places;
-            self.totals.used_place_seconds += places * capacity.batch_places / capacity.places;
-        }
+    /// Keeps the account of a second in which so many places of workers of Batch had a file. How many of them ran.
+    pub fn used(&mut self, running: &[Running], places: f64) -> u32 {
+        let there: f64 = running.iter().filter(|one| one.is_batch).map(|one| one.places).sum();
+        self.totals.place_seconds += there;
+        self.totals.used_place_seconds += places;
+        let workers = running.iter().filter(|one| one.is_batch).count();
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        self.totals.most_workers = self.totals.most_workers.max(workers);
+        workers
     }
 
     /// What the service costs in so many seconds.
