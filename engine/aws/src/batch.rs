@@ -55,6 +55,15 @@ pub struct NamedJob {
     pub created_at: Option<i64>,
 }
 
+/// Why there is no id of a job.
+#[derive(Debug)]
+pub enum Unsubmitted {
+    /// Batch refused it: there is no such job.
+    Refused(Fault),
+    /// Nobody answered, or the service had trouble of its own: there may be one.
+    InDoubt(Fault),
+}
+
 impl Batch {
     /// Asks nothing yet.
     pub fn new(aws: &SdkConfig) -> Self {
@@ -64,8 +73,8 @@ impl Batch {
     /// Submits the job, by one request; its id.
     ///
     /// # Errors
-    /// `aws.*`. After `aws.unreachable` and `aws.request_failed` it may have been submitted.
-    pub async fn submit(&self, job: &JobRequest<'_>) -> Result<String, Fault> {
+    /// `aws.*`.
+    pub async fn submit(&self, job: &JobRequest<'_>) -> Result<String, Unsubmitted> {
         let overrides = ContainerOverrides::builder().set_command(Some(job.command.clone())).build();
         let timeout = i32::try_from(job.timeout.as_secs()).unwrap_or(i32::MAX).max(60);
         let array = (job.size > 1)
@@ -85,12 +94,15 @@ impl Batch {
             .propagate_tags(true);
         let once = aws_sdk_batch::config::Builder::new().retry_config(RetryConfig::disabled());
         let submitted = request.customize().config_override(once).send().await.map_err(|error| {
-            fault(
-                "submit a job to",
-                &format!("the job queue {}", job.queue),
-                "batch:SubmitJob",
-                &Failure::of(&error),
-            )
+            let failure = Failure::of(&error);
+            let queue = format!("the job queue {}", job.queue);
+            let fault = fault("submit a job to", &queue, "batch:SubmitJob", &failure);
+            match failure {
+                Failure::Answer(answer) if answer.status < 500 => Unsubmitted::Refused(fault),
+                // Before anything was sent.
+                Failure::NoCredentials(_) => Unsubmitted::Refused(fault),
+                _ => Unsubmitted::InDoubt(fault),
+            }
         })?;
         Ok(submitted.job_id.unwrap_or_default())
     }

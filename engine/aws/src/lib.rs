@@ -12,7 +12,7 @@ mod verdict;
 
 pub use access::{Access, load};
 pub use aws_config::SdkConfig;
-pub use batch::{Batch, JOBS_AT_A_TIME, JobRequest, NamedJob};
+pub use batch::{Batch, JOBS_AT_A_TIME, JobRequest, NamedJob, Unsubmitted};
 pub use s3::{Checksums, ListedVersion, S3Settings, S3Store};
 pub use secrets::{SecretValue, SecretsManager};
 pub use sns::Topic;

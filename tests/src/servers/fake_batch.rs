@@ -28,6 +28,10 @@ pub struct Faults {
     pub throttle_each: Option<u64>,
     /// So many submissions are taken, and their answers lost.
     pub lose_answers: u32,
+    /// The job queue is disabled.
+    pub disabled: bool,
+    /// Whoever asks may not submit.
+    pub denied: bool,
     /// Jobs stay RUNNABLE.
     pub no_machines: bool,
     /// So many containers are lost with their host soon after they began to work.
@@ -188,6 +192,16 @@ fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
     let throttled = state.faults.throttle_each.is_some_and(|n| state.submissions.is_multiple_of(n));
     if throttled || state.recent.len() > A_SECOND {
         return error(429, "TooManyRequestsException", "Too Many Requests");
+    }
+    if state.faults.denied {
+        return error(
+            403,
+            "AccessDeniedException",
+            "User: x is not authorized to perform: batch:SubmitJob on resource: y",
+        );
+    }
+    if state.faults.disabled {
+        return error(400, "ClientException", "JobQueue is disabled");
     }
     if let Some(problem) = problem(&body, size) {
         state.refused.push(problem.clone());

@@ -4,6 +4,7 @@ mod bad_access;
 mod dead_letters;
 mod delivered;
 mod events;
+mod figures;
 mod missed;
 mod notices;
 mod odd_queue;

@@ -64,6 +64,25 @@ fn an_image_that_cannot_be_pulled_is_told_and_tried_less_and_less_often() {
 }
 
 #[test]
+fn a_queue_that_takes_nothing_is_told_with_what_is_missing() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { denied: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut up = yard.site.up().unwrap();
+    let line = up.wait_for_log("aws.access_denied", yard.site.limit(120)).unwrap();
+    assert!(line.contains("allow batch:SubmitJob"), "{line}");
+    yard.batch.set(Faults { disabled: true, ..Faults::default() });
+    up.wait_for_log("JobQueue is disabled", yard.site.limit(120)).unwrap();
+    let problems = yard.site.json(["problems"]).unwrap().to_string();
+    assert!(problems.contains("JobQueue is disabled"), "{problems}");
+    assert!(yard.runs().iter().all(|run| run["state"] == "failed"), "nothing in doubt: {:#?}", yard.runs());
+    yard.batch.set(Faults::default());
+    yard.site.wait_for_all(1, 600).unwrap();
+    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    yard.assert_clean(&[]);
+}
+
+#[test]
 fn a_job_that_batch_forgot_is_over() {
     let yard = need!(Yard::new("batch", "local", &[]));
     yard.batch.set(Faults { forget: true, ..Faults::default() });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use outport_aws::JobRequest;
+use outport_aws::{JobRequest, Unsubmitted};
 use outport_core::batch::{RunMode, RunState, WorkKind};
 use outport_core::settings::Span;
 use outport_core::{DeliveryId, Fault, TransformId, code};
@@ -29,12 +29,13 @@ impl Foreman<'_> {
                 tracing::info!(run = name, job, workers, mode, "asked Batch for workers");
                 Ok(())
             }
-            Err(fault) if fault.code == &code::AWS_THROTTLED => {
+            // The same one goes out again in the next round.
+            Err(Unsubmitted::Refused(fault)) if fault.code == &code::AWS_THROTTLED => {
                 self.refused.insert(run.id);
                 Err(fault)
             }
-            Err(fault) if may_have_arrived(&fault) => Err(fault),
-            Err(fault) => self.has_failed(run, RunState::Failed, fault).await,
+            Err(Unsubmitted::Refused(fault)) => self.has_failed(run, RunState::Failed, fault).await,
+            Err(Unsubmitted::InDoubt(fault)) => Err(fault),
         }
     }
 
@@ -78,10 +79,4 @@ impl Foreman<'_> {
             tags,
         }
     }
-}
-
-/// Whether the request may have been taken although there is no good answer: nobody answered, or the service had trouble of its
-/// own on the way.
-fn may_have_arrived(fault: &Fault) -> bool {
-    fault.code == &code::AWS_UNREACHABLE || fault.code == &code::AWS_REQUEST_FAILED
 }
