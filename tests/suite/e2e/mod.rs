@@ -11,6 +11,7 @@ mod idle;
 mod outage;
 mod password;
 mod refused;
+mod seats;
 
 use std::time::{Duration, Instant};
 

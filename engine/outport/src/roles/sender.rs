@@ -12,6 +12,7 @@ pub use throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use outport_core::{EndpointId, Fault};
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::sftp::SftpConnector;
@@ -47,6 +48,10 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: WantedSends) 
     let mut failures = 0;
     while !engine.is_closed() {
         while running.try_join_next().is_some() {}
+        // Also while there is always something to claim: seats that nobody sits on are other processes' to take.
+        if tidy.tick().now_or_never().is_some() {
+            give_back_seats(&engine, &pool, &mut seats).await;
+        }
         if room.available_permits() == 0 {
             // Every place is taken: nothing to ask the database for before one is free.
             tokio::select! {
