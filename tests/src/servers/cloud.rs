@@ -104,8 +104,7 @@ impl Cloud {
             Self { stand_in, runtime, s3, sqs, sdk, queue: String::new(), dead_letters: String::new() };
         cloud.dead_letters = cloud.make_queue("intake-dead-letters", None)?;
         let arn = cloud.arn(&cloud.dead_letters)?;
-        let redrive = format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":{RECEIVES}}}");
-        cloud.queue = cloud.make_queue("intake", Some(redrive))?;
+        cloud.queue = cloud.make_queue("intake", Some(redrive(&arn, RECEIVES)))?;
         for bucket in [BUCKET, ARTIFACTS] {
             cloud.wait(cloud.s3.create_bucket().bucket(bucket).send())?;
             if versions {
@@ -117,6 +116,16 @@ impl Cloud {
         }
         cloud.notify(true)?;
         Ok(cloud)
+    }
+
+    /// Says how often a message is received before it goes to the dead letters; 20 times in deploy/outport.yaml.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn receive_each(&self, times: u32) -> anyhow::Result<()> {
+        let policy = redrive(&self.arn(&self.dead_letters)?, times);
+        let request = self.sqs.set_queue_attributes().queue_url(&self.queue);
+        self.wait(request.attributes(QueueAttributeName::RedrivePolicy, policy).send()).map(|_| ())
     }
 
     fn make_queue(&self, name: &str, redrive: Option<String>) -> anyhow::Result<String> {
@@ -241,4 +250,8 @@ impl Cloud {
         let listed = self.wait(self.s3.list_objects_v2().bucket(bucket).send())?;
         Ok(listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
     }
+}
+
+fn redrive(dead_letters: &str, times: u32) -> String {
+    format!("{{\"deadLetterTargetArn\":\"{dead_letters}\",\"maxReceiveCount\":{times}}}")
 }
