@@ -15,8 +15,6 @@ use crate::crash::witness::{creations, renames, renames_to};
 const FILES: usize = 40;
 /// Of one process: pacemaker, claims, writer, heartbeat, dispatcher, transformer, maintainer.
 const LOOPS: u64 = 7;
-/// Of one process: each is found to be dead once, by whoever took it out of the pool.
-const CONNECTIONS: u64 = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
@@ -82,7 +80,7 @@ fn outage(how: How, scale: f64) -> anyhow::Result<()> {
     let back = Instant::now();
     ensure!(none_later, "a file was renamed after the self-fence");
     ensure!(in_time < FILES, "all was over before the database went away");
-    let most = LOOPS * (lasted.as_secs() + 1) + CONNECTIONS;
+    let most = LOOPS * (lasted.as_secs() + 1);
     ensure!(asked <= most, "{asked} statements and connections in {lasted:?}; {LOOPS} loops may make {most}");
     site.ledger()?.wait_until_settled(FILES as i64, SOON + 2 * timing.lease)?;
     let recovered = back.elapsed();

@@ -52,6 +52,9 @@ async fn repair(engine: Arc<Engine>) -> Result<(), Fault> {
         }
         if let Err(error) = shared_duties(&engine, &mut retained_at).await {
             tracing::warn!(code = error.fault().code.name, "{error}");
+            if error.is_outage() {
+                continue;
+            }
         }
         if let Err(fault) = lift_changed_secrets(&engine, &mut seen).await {
             tracing::warn!(code = fault.code.name, "{fault}");

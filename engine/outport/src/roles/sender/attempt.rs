@@ -13,7 +13,6 @@ use outport_core::upload::UploadPlan;
 use outport_core::{Class, Fault, Millis, RemoteName, code};
 use outport_objects::Expected;
 use outport_send::{Fence, Outcome, Pool, RemoteStat, RenameIntent, Stop, Target, Timeouts, Upload, deliver};
-use outport_store::after_cancel;
 use outport_store::claim_sends::{self, ClaimedSend, EndpointRow, FinalSeen};
 use outport_store::finish_send::{End, Finished, Receipt, Report};
 use outport_store::stage::Entering;
@@ -274,9 +273,10 @@ struct LeaseFence<'a> {
 impl LeaseFence<'_> {
     /// A cancelled delivery has no heir: its temp file may go. When in doubt somebody took over, and may need it.
     async fn why_lost(&self) -> Stop {
-        match after_cancel::is_cancelled(&self.engine.store, self.send.delivery_id, self.send.lease).await {
-            Ok(true) => Stop::Cancelled,
-            _ => Stop::LeaseLost,
+        let (engine, send) = (self.engine, self.send);
+        match engine.late.is_cancelled(&engine.store, send.delivery_id, send.lease).await {
+            true => Stop::Cancelled,
+            false => Stop::LeaseLost,
         }
     }
 }
