@@ -28,6 +28,8 @@ on_both!(
 const LARGE: u64 = 5_000;
 const OVER: HandOver = HandOver { above_bytes: 4_000, wait: Duration::from_secs(600) };
 const MINUTE: Duration = Duration::from_secs(60);
+/// More work than any test here has.
+const ENOUGH: u64 = 1_000;
 const BACKLOG: Backlog =
     Backlog { local_up_to: Some(1_000), help_after: Duration::ZERO, single_above: 4_000 };
 
@@ -143,12 +145,15 @@ async fn demand_counts_what_another_worker_could_do(world: World) {
     for n in 0..5 {
         world.arrive(&format!("f{n}")).await;
     }
-    let due = async |backlog| batch_runs::demand(&world.store, WorkKind::Send, backlog).await.unwrap().due;
+    let due =
+        async |backlog| batch_runs::demand(&world.store, WorkKind::Send, backlog, ENOUGH).await.unwrap().due;
     let of_batch = Backlog { local_up_to: None, help_after: MINUTE, ..BACKLOG };
     let hybrid = Backlog { help_after: MINUTE, ..BACKLOG };
     assert_eq!((due(of_batch).await, due(hybrid).await), (10, 0), "hybrid helps with what has waited");
     world.sql("UPDATE send_job SET due_at = due_at - 61000").await;
     assert_eq!(due(hybrid).await, 10);
+    let some = batch_runs::demand(&world.store, WorkKind::Send, hybrid, 7).await.unwrap();
+    assert_eq!(some.due, 7, "more would not ask for more workers");
     world
         .sql(
             "UPDATE lane SET blocked_until = 99999999999999, blocked_reason = 'settings' WHERE endpoint_id = \
@@ -166,9 +171,9 @@ async fn demand_counts_what_another_worker_could_do(world: World) {
 
     let duty = duty::hold(&world.store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
     batch_runs::intend(&world.store, duty, WorkKind::Send, &[1, 1, 7]).await.unwrap().unwrap();
-    let demand = batch_runs::demand(&world.store, WorkKind::Send, hybrid).await.unwrap();
+    let demand = batch_runs::demand(&world.store, WorkKind::Send, hybrid, ENOUGH).await.unwrap();
     assert_eq!(demand, Demand { due: 0, workers: 9 });
-    let other = batch_runs::demand(&world.store, WorkKind::Transform, hybrid).await.unwrap();
+    let other = batch_runs::demand(&world.store, WorkKind::Transform, hybrid, ENOUGH).await.unwrap();
     assert_eq!(other, Demand { due: 0, workers: 0 });
 }
 
@@ -184,7 +189,7 @@ async fn a_large_file_asks_for_one_worker_and_not_again_at_once(world: World) {
     assert_eq!((runs[0].mode, runs[0].only), (RunMode::Single, Some(only[0])));
     assert!(asked().await.is_empty(), "it has one");
     assert_eq!(batch_runs::open_singles(&world.store, kind).await.unwrap(), 1);
-    let demand = batch_runs::demand(&world.store, kind, BACKLOG).await.unwrap();
+    let demand = batch_runs::demand(&world.store, kind, BACKLOG, ENOUGH).await.unwrap();
     assert_eq!(demand, Demand { due: 0, workers: 0 }, "those that drain leave it alone");
     let fault = Fault::new(&code::BATCH_WORKER_FAILED, "it ended badly");
     assert!(batch_runs::over(&world.store, runs[0].id, RunState::Failed, Some(&fault)).await.unwrap());

@@ -98,7 +98,6 @@ impl Scenario {
                 work_s: 240,
                 round_s: 10,
                 older_than_s: 20,
-                counted: 20_000,
                 requests_a_round: 40,
             },
         }

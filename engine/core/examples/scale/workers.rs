@@ -27,8 +27,6 @@ pub struct Batch {
     pub round_s: i64,
     /// What is younger is left to the service, in seconds.
     pub older_than_s: i64,
-    /// Due work is counted up to this.
-    pub counted: u64,
     /// Requests of a round at most.
     pub requests_a_round: usize,
 }
@@ -127,7 +125,7 @@ impl Workers {
     pub fn round(&mut self, due: u64, now: i64, chance: &mut Chance) {
         self.runs.retain(|run| run.workers.iter().any(|worker| worker.ends_at > now));
         let workers = self.asked_for();
-        let demand = Demand { due: due.min(self.batch.counted), workers };
+        let demand = Demand { due, workers };
         let mut sizes = requests(workers_wanted(demand, self.batch.sizing));
         sizes.truncate(self.batch.requests_a_round);
         for size in &sizes {

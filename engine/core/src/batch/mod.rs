@@ -79,7 +79,7 @@ const ARRAY_FROM: u32 = 5;
 /// What there is to do, and who is on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// Pieces of work that are due and nobody has; counted up to some thousands.
+    /// Pieces of work that are due and nobody has; counted up to [`Sizing::enough`].
     pub due: u64,
     /// Workers of runs that are not over, those that only wait for a machine too.
     pub workers: u32,
@@ -92,6 +92,18 @@ pub struct Sizing {
     pub per_worker: u32,
     /// Workers at a time.
     pub max_workers: u32,
+}
+
+impl Sizing {
+    /// So much work asks for all the workers there may be: more need not be counted.
+    ///
+    /// ```
+    /// use outport_core::batch::Sizing;
+    /// assert_eq!(Sizing { per_worker: 5_000, max_workers: 20 }.enough(), 100_000);
+    /// ```
+    pub fn enough(self) -> u64 {
+        u64::from(self.per_worker.max(1)) * u64::from(self.max_workers)
+    }
 }
 
 /// How many workers more there should be.

@@ -14,9 +14,6 @@ use crate::error::StoreError;
 use crate::row::get;
 use crate::sql::args;
 
-/// Work is counted up to this: more workers than that needs are never asked for at once.
-const COUNTED: i64 = 20_000;
-
 /// Which work is for workers of Batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
@@ -33,7 +30,13 @@ pub struct Backlog {
 ///
 /// Deliveries count where another worker could send them: their lane is open, and other workers do not have all its
 /// connections. A container for each thousand files that wait for a partner with two connections would find nothing to do.
-pub async fn demand(store: &Store, kind: WorkKind, backlog: Backlog) -> Result<Demand, StoreError> {
+/// More than `enough` is not counted.
+pub async fn demand(
+    store: &Store,
+    kind: WorkKind,
+    backlog: Backlog,
+    enough: u64,
+) -> Result<Demand, StoreError> {
     let doing = "counting the work for workers";
     let work = match kind {
         WorkKind::Transform => {
@@ -61,7 +64,7 @@ pub async fn demand(store: &Store, kind: WorkKind, backlog: Backlog) -> Result<D
     );
     let mut values = args![kind.as_str()];
     values.extend(backlog.values());
-    values.extend(args![COUNTED]);
+    values.extend(args![as_bigint(enough)]);
     let rows = store.read(doing, &sql, values).await?;
     let Some(row) = rows.first() else {
         return Err(StoreError::Unreadable { doing, problem: "no row".into() });

@@ -140,7 +140,8 @@ impl Foreman<'_> {
             let again = self.engine.timing.submit_doubt;
             let only =
                 batch_runs::singles(store, kind, backlog, again, u32::try_from(room).unwrap_or(0)).await?;
-            let mut sizes = requests(workers_wanted(batch_runs::demand(store, kind, backlog).await?, sizing));
+            let demand = batch_runs::demand(store, kind, backlog, sizing.enough()).await?;
+            let mut sizes = requests(workers_wanted(demand, sizing));
             sizes.truncate(requests_left - only.len());
             let mut runs = Vec::new();
             if !only.is_empty() {
