@@ -62,13 +62,7 @@ fn round(executor: &str, files: usize) -> Result<(f64, Cost)> {
         .with("OUTPORT_EXECUTOR_TRANSFORM", executor)
         .with("OUTPORT_EXECUTOR_SEND", executor)
         .with("OUTPORT_BATCH_MAX_WORKERS", "2");
-    let batch = FakeBatch::start(site.container())?;
-    let site = site
-        .with("AWS_ENDPOINT_URL_BATCH", &batch.endpoint())
-        .with("OUTPORT_BATCH_TRANSFORM_QUEUE", "transform-queue")
-        .with("OUTPORT_BATCH_TRANSFORM_JOB", "transform-job")
-        .with("OUTPORT_BATCH_SEND_QUEUE", "send-queue")
-        .with("OUTPORT_BATCH_SEND_JOB", "send-job");
+    let (_batch, site) = FakeBatch::of(site)?;
     let running = Running::on(site, 1)?;
     let content = file();
     for n in 0..files {

@@ -16,34 +16,42 @@ fn what_is_uploaded_arrives(site: Site) {
     let site = cloud.settings(site);
     // In two parts by our own `put`: moto tells of such an object twice.
     let large = binary(20_000_000, 1);
-    let files: [(&str, &[u8], &str, &[u8]); 4] = [
+    let files: [Uploaded; 4] = [
         ("claims/monday.ndjson", CLAIMS.as_bytes(), "monday.csv", CLAIMS_CSV.as_bytes()),
         ("images/scan.pdf", &large, "scan.pdf", &large),
         ("a b+c \u{fc} %41.txt", b"\r\n\0\x1a\r\n", "a b+c \u{fc} %41.txt", b"\r\n\0\x1a\r\n"),
         ("empty.txt", b"", "empty.txt", b""),
     ];
     let watch = FolderWatch::start(server.folder(), files.map(|(_, _, name, content)| (name, content)));
-    site.apply(&[Partner::at("acme", &server)]).unwrap();
-    let mut up = site.up().unwrap();
-    for (key, content, _, _) in files {
-        match key {
-            "images/scan.pdf" => site.put(key, content).unwrap(),
-            _ => drop(cloud.upload(key, content).unwrap()),
-        }
-    }
-    for (key, _, name, content) in files {
-        site.wait_for_state(key, "acme/sftp", "delivered", 0).unwrap();
-        assert_eq!(std::fs::read(server.folder().join(name)).unwrap(), content, "{name}");
-    }
-    drained(&cloud, &site);
-    assert_eq!(site.deliveries().unwrap().len(), files.len(), "each once");
-    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    arrive(&cloud, &site, &server, &files);
     watch.finish().unwrap();
-    site.assert_invariants().unwrap();
     // What arrived is read where it arrived; only what was made of it lies with us.
     let mut made = cloud.keys(ARTIFACTS).unwrap();
     made.retain(|key| key != "made/LEDGER");
     assert!(made.len() == 1 && made[0].starts_with("made/outputs/"), "{made:?}");
+}
+
+/// Key, content, name at the partner, content there.
+pub type Uploaded<'a> = (&'a str, &'a [u8], &'a str, &'a [u8]);
+
+/// Uploads each, those named `images/` by our own `put`, and waits until each has arrived once.
+pub fn arrive(cloud: &Cloud, site: &Site, server: &OpenSsh, files: &[Uploaded]) {
+    site.apply(&[Partner::at("acme", server)]).unwrap();
+    let mut up = site.up().unwrap();
+    for (key, content, _, _) in files {
+        match key.starts_with("images/") {
+            true => site.put(key, content).unwrap(),
+            false => drop(cloud.upload(key, content).unwrap()),
+        }
+    }
+    for (key, _, name, content) in files {
+        site.wait_for_state(key, "acme/sftp", "delivered", 0).unwrap();
+        assert!(std::fs::read(server.folder().join(name)).unwrap() == *content, "{name}");
+    }
+    drained(cloud, site);
+    assert_eq!(site.deliveries().unwrap().len(), files.len(), "each once");
+    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    site.assert_invariants().unwrap();
 }
 
 fn what_put_uploads_arrives(site: Site) {

@@ -6,6 +6,7 @@ use outport_tests::servers::cloud::Cloud;
 use outport_tests::servers::openssh::{Config, OpenSsh};
 use outport_tests::site::{Partner, Site};
 
+use super::delivered::{Uploaded, arrive};
 use super::drained;
 use crate::e2e::{CLAIMS, CLAIMS_CSV, binary, on_both};
 
@@ -16,27 +17,12 @@ fn what_is_uploaded_arrives(site: Site) {
     let server = need!(OpenSsh::start(Config::default()));
     let site = cloud.settings(site);
     let image = binary(200_000, 1);
-    let files: [(&str, &[u8], &str, &[u8]); 3] = [
+    let files: [Uploaded; 3] = [
         ("claims/monday.ndjson", CLAIMS.as_bytes(), "monday.csv", CLAIMS_CSV.as_bytes()),
         ("images/scan.pdf", &image, "scan.pdf", &image),
         ("a b+c \u{fc} %41.txt", b"\r\n\0\x1a\r\n", "a b+c \u{fc} %41.txt", b"\r\n\0\x1a\r\n"),
     ];
-    site.apply(&[Partner::at("acme", &server)]).unwrap();
-    let mut up = site.up().unwrap();
-    for (key, content, _, _) in files {
-        match key {
-            "images/scan.pdf" => site.put(key, content).unwrap(),
-            _ => drop(cloud.upload(key, content).unwrap()),
-        }
-    }
-    for (key, _, name, content) in files {
-        site.wait_for_state(key, "acme/sftp", "delivered", 0).unwrap();
-        assert!(std::fs::read(server.folder().join(name)).unwrap() == content, "{name}");
-    }
-    drained(&cloud, &site);
-    assert_eq!(site.deliveries().unwrap().len(), files.len(), "each once");
-    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    site.assert_invariants().unwrap();
+    arrive(&cloud, &site, &server, &files);
 }
 
 fn each_version_of_a_key_arrives(site: Site) {

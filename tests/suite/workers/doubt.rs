@@ -13,12 +13,11 @@ fn a_lost_answer_is_looked_for_by_name() {
     let yard = need!(Yard::new("batch", "batch", &[]));
     yard.batch.set(Faults { lose_answers: 2, ..Faults::default() });
     yard.site.put("a.ndjson", records(1_000)).unwrap();
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.wait_for_all(1, 600).unwrap();
     // The worker did its work before anybody knew its number.
     up.wait_for_log("found the job of a request whose answer was lost", yard.site.limit(120)).unwrap();
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&["a.ndjson"]);
+    yard.close(up, &["a.ndjson"]);
 }
 
 #[test]
@@ -31,11 +30,10 @@ fn a_crash_after_the_request_asks_nobody_twice() {
     assert_eq!(before, 1);
     let runs = yard.runs();
     assert_eq!((runs.len(), &runs[0]["state"], &runs[0]["job"]), (1, &json!("intent"), &json!(null)));
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.wait_for_all(1, 600).unwrap();
     up.wait_for_log("found the job of a request whose answer was lost", yard.site.limit(180)).unwrap();
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
     let name = runs[0]["name"].clone();
     assert_eq!(yard.batch.jobs().iter().filter(|job| job.request["jobName"] == name).count(), 1);
 }
@@ -61,7 +59,7 @@ fn hints_only_ring() {
     ] {
         queue.say(move || body.clone());
     }
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.put("a.ndjson", records(1_000)).unwrap();
     yard.site.wait_for_all(1, 600).unwrap();
     // Four are done with; what cannot be read is left for the dead letters.
@@ -71,6 +69,5 @@ fn hints_only_ring() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }

@@ -10,7 +10,7 @@ mod shared_out;
 
 use outport_tests::servers::fake_batch::FakeBatch;
 use outport_tests::servers::openssh::{Config, OpenSsh};
-use outport_tests::site::{Partner, Site};
+use outport_tests::site::{Partner, Site, Up};
 use serde_json::Value;
 
 /// A marker that may stand nowhere in a job.
@@ -43,13 +43,7 @@ impl Yard {
         for (name, value) in more {
             site = site.with(name, value);
         }
-        let batch = FakeBatch::start(site.container())?;
-        let site = site
-            .with("AWS_ENDPOINT_URL_BATCH", &batch.endpoint())
-            .with("OUTPORT_BATCH_TRANSFORM_QUEUE", "transform-queue")
-            .with("OUTPORT_BATCH_TRANSFORM_JOB", "transform-job")
-            .with("OUTPORT_BATCH_SEND_QUEUE", "send-queue")
-            .with("OUTPORT_BATCH_SEND_JOB", "send-job");
+        let (batch, site) = FakeBatch::of(site)?;
         site.apply(&[Partner::at("acme", &server)])?;
         Ok(Self { site, batch, server })
     }
@@ -61,6 +55,12 @@ impl Yard {
         };
         runs.reverse();
         runs
+    }
+
+    /// Stops the engine, which has to end well, and looks whether all is as it should be.
+    fn close(&self, mut up: Up, names: &[&str]) {
+        assert_eq!(up.stop(self.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+        self.assert_clean(names);
     }
 
     /// What holds for every test here: Batch refused nothing, no job says more than ids, no name was used twice, and the ledger

@@ -11,7 +11,7 @@ fn what_no_machine_is_found_for_is_given_up_and_done_by_the_service() {
     let more = [("OUTPORT_EXECUTOR_LOCAL_MIB", "1"), ("OUTPORT_BATCH_PATIENCE", "3s")];
     let yard = need!(Yard::new("hybrid", "hybrid", &more));
     yard.batch.set(Faults { no_machines: true, ..Faults::default() });
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.put("large.ndjson", records(1_500_000)).unwrap();
     yard.site.wait_for_all(1, 600).unwrap();
     assert_eq!(done(&up.log()), (1, 1), "hybrid: the service took over");
@@ -23,8 +23,7 @@ fn what_no_machine_is_found_for_is_given_up_and_done_by_the_service() {
     assert!(up.counter("outport_worker_runs_failed_total").unwrap() >= 1);
     // Not endlessly more of them: nothing is due any more.
     assert!(runs.len() < 10, "{runs:#?}");
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -34,12 +33,11 @@ fn too_many_requests_are_asked_again() {
     for n in 0..5 {
         yard.site.put(&format!("f{n}.ndjson"), records(1_000)).unwrap();
     }
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.wait_for_all(5, 600).unwrap();
     assert!(up.log().contains("aws.throttled"), "{}", up.log());
     assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -47,10 +45,8 @@ fn an_image_that_cannot_be_pulled_is_told_and_tried_less_and_less_often() {
     let yard = need!(Yard::new("batch", "local", &[]));
     yard.batch.set(Faults { no_image: true, ..Faults::default() });
     yard.site.put("a.ndjson", records(1_000)).unwrap();
-    let mut up = yard.site.up().unwrap();
-    let failed = up.wait_for_log("CannotPull", yard.site.limit(120));
-    // The words of Batch, or at least the code: its reason stands in the message.
-    let failed = failed.or_else(|_| up.wait_for_log("batch.worker_failed", yard.site.limit(120))).unwrap();
+    let up = yard.site.up().unwrap();
+    let failed = up.wait_for_log("CannotPull", yard.site.limit(120)).unwrap();
     assert!(failed.contains("batch.worker_failed"), "{failed}");
     let problems = yard.site.json(["problems"]).unwrap().to_string();
     assert!(problems.contains("batch.worker_failed"), "{problems}");
@@ -59,8 +55,7 @@ fn an_image_that_cannot_be_pulled_is_told_and_tried_less_and_less_often() {
     // Mended: the next one does the work, and nobody has to say so.
     yard.batch.set(Faults::default());
     yard.site.wait_for_all(1, 600).unwrap();
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -68,7 +63,7 @@ fn a_queue_that_takes_nothing_is_told_with_what_is_missing() {
     let yard = need!(Yard::new("batch", "local", &[]));
     yard.batch.set(Faults { denied: true, ..Faults::default() });
     yard.site.put("a.ndjson", records(1_000)).unwrap();
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     let line = up.wait_for_log("aws.access_denied", yard.site.limit(120)).unwrap();
     assert!(line.contains("allow batch:SubmitJob"), "{line}");
     yard.batch.set(Faults { disabled: true, ..Faults::default() });
@@ -78,8 +73,7 @@ fn a_queue_that_takes_nothing_is_told_with_what_is_missing() {
     assert!(yard.runs().iter().all(|run| run["state"] == "failed"), "nothing in doubt: {:#?}", yard.runs());
     yard.batch.set(Faults::default());
     yard.site.wait_for_all(1, 600).unwrap();
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -87,12 +81,11 @@ fn a_job_that_batch_forgot_is_over() {
     let yard = need!(Yard::new("batch", "local", &[]));
     yard.batch.set(Faults { forget: true, ..Faults::default() });
     yard.site.put("a.ndjson", records(1_000)).unwrap();
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.wait_for_all(1, 600).unwrap();
     up.wait_for_log("batch.job_unknown", yard.site.limit(300)).unwrap();
     assert_eq!(yard.runs()[0]["state"], json!("lost"));
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -100,7 +93,7 @@ fn a_wrong_file_fails_once_and_its_worker_does_not() {
     let yard = need!(Yard::new("batch", "batch", &[]));
     yard.site.put("wrong.ndjson", "{\"a\":1}\n{\"a\":").unwrap();
     yard.site.put("good.ndjson", records(1_000)).unwrap();
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     let deliveries = yard.site.wait_for_settled(2, 600).unwrap();
     let of = |key: &str| deliveries.iter().find(|d| d["key"] == key).unwrap();
     assert_eq!(
@@ -110,8 +103,7 @@ fn a_wrong_file_fails_once_and_its_worker_does_not() {
     let transforms = yard.site.json(["transform", "list", "--state", "failed"]).unwrap();
     assert_eq!(transforms[0]["attempts"], 1, "{transforms:#}");
     assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -119,10 +111,9 @@ fn a_service_that_is_down_costs_a_request_now_and_then() {
     let yard = need!(Yard::new("batch", "local", &[]));
     yard.batch.set(Faults { down: true, ..Faults::default() });
     yard.site.put("a.ndjson", records(1_000)).unwrap();
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     up.wait_for_log("aws.request_failed", yard.site.limit(120)).unwrap();
     yard.batch.set(Faults::default());
     yard.site.wait_for_all(1, 600).unwrap();
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }

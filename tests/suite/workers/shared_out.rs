@@ -36,7 +36,7 @@ fn the_service_does_what_is_small_and_batch_what_is_large() {
     // Nobody helps with small ones, however busy this machine is.
     let yard =
         need!(Yard::new("hybrid", "hybrid", &[sizes[0], sizes[1], ("OUTPORT_EXECUTOR_HELP_AFTER", "1h")]));
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.put("small.ndjson", records(SMALL)).unwrap();
     yard.site.wait_for_all(1, 60).unwrap();
     assert_eq!(done(&up.log()), (1, 1));
@@ -69,8 +69,7 @@ fn the_service_does_what_is_small_and_batch_what_is_large() {
     let (transforms, sends) = done(&up.log());
     assert_eq!(transforms, 1, "the service ran the small one only");
     assert!(sends >= 2, "the service sent what is small: {sends}");
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&["small", "medium", "large"]);
+    yard.close(up, &["small", "medium", "large"]);
 }
 
 #[test]
@@ -85,7 +84,7 @@ fn a_surge_is_one_array() {
     for n in 0..30 {
         yard.site.put(&format!("f{n}.ndjson"), records(SMALL)).unwrap();
     }
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.wait_for_all(30, 600).unwrap();
     let arrays: Vec<_> = yard.batch.jobs().into_iter().filter(|job| !job.children.is_empty()).collect();
     assert!(!arrays.is_empty(), "{:?}", yard.batch.jobs());
@@ -100,8 +99,7 @@ fn a_surge_is_one_array() {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     assert!(yard.runs().iter().all(|run| run["state"] == "succeeded"), "{:#?}", yard.runs());
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
 
 #[test]
@@ -116,11 +114,10 @@ fn helpers_come_when_much_waits() {
     for n in 0..12 {
         yard.site.put(&format!("f{n}.bin"), vec![n; 1_000_000]).unwrap();
     }
-    let mut up = yard.site.up().unwrap();
+    let up = yard.site.up().unwrap();
     yard.site.wait_for_all(24, 600).unwrap();
     let (_, here) = done(&up.log());
     assert!(here < 24, "workers of Batch sent some");
     assert!(yard.batch.jobs().iter().all(|job| job.command()[1] == "send"));
-    assert_eq!(up.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
-    yard.assert_clean(&[]);
+    yard.close(up, &[]);
 }
