@@ -34,6 +34,9 @@ impl Priority {
     /// What each step above the last is worth.
     pub const STEP: Duration = Duration::from_secs(60);
 
+    /// The first.
+    pub const FIRST: Self = Self(1);
+
     /// The last.
     pub const LAST: Self = Self(4);
 
