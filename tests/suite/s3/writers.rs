@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use outport_aws::{S3Settings, S3Store};
 use outport_objects::{ObjectWriter, Objects};
 use outport_tests::need;
 use outport_tests::servers::moto::Moto;
+use outport_tests::servers::scripted::{Reply, Request, Scripted};
 
-use super::{BUCKET, Bed, code_of, content, put};
+use super::{BUCKET, Bed, access, aws, code_of, content, put};
 
 /// More than one part, so that the upload has begun; `None` of it is visible.
 async fn begun(bed: &Bed, key: &str) -> Box<dyn ObjectWriter> {
@@ -57,6 +59,28 @@ async fn a_writer_that_is_dropped_or_aborted_leaves_nothing() {
     assert_eq!(code_of(&writer.finish().await), "object.store_failed");
     bed.wait_for_uploads(0).await;
     assert!(bed.is_empty().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_is_asked_for_again() {
+    let refused = std::sync::atomic::AtomicUsize::new(0);
+    let script = move |request: &Request| match request.method.as_str() {
+        "POST" => {
+            let started =
+                "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>";
+            Reply::new(200, started)
+        }
+        "DELETE" if refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 => Reply::new(500, ""),
+        "DELETE" => Reply::new(204, ""),
+        _ => Reply::new(200, "").with("etag", "\"part\""),
+    };
+    let server = Scripted::start(script).unwrap();
+    let store = S3Store::new(&aws(&access(&server.endpoint())).await, S3Settings::default());
+    let mut writer = store.create(BUCKET, "a").await.unwrap();
+    writer.write(content(9 * 1024 * 1024).into()).await.unwrap();
+    writer.abort().await.unwrap();
+    let asked = server.requests().iter().filter(|request| request.method == "DELETE").count();
+    assert_eq!(asked, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

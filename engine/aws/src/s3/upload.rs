@@ -2,6 +2,8 @@
 //! is either finished or given up. Uploads of a process that was killed are left to a lifecycle rule
 //! (AbortIncompleteMultipartUpload).
 
+use std::time::Duration;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -15,6 +17,10 @@ use super::parts::MOST_PARTS;
 use super::settings::Checksums;
 use super::writing::{MARK, Target};
 use crate::failure::Failure;
+
+/// Between the tries to give an upload up.
+const GIVE_UP_PAUSES: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 enum Message {
     Part(Bytes),
@@ -95,15 +101,10 @@ async fn run(target: Target, messages: mpsc::Receiver<Message>) -> Outcome {
     }
     // First the parts: one that arrives after the abort would stay.
     running.parts.shutdown().await;
-    let left = running.give_up().await;
-    match (outcome, left) {
-        (Ok(_), Err(left)) => Err(left),
-        (Err(fault), Err(left)) => {
-            tracing::warn!(code = left.code.name, "{left}");
-            Err(fault)
-        }
-        (outcome, Ok(())) => outcome,
-    }
+    let Err(left) = running.give_up().await else { return outcome };
+    // Also said here: a writer that was dropped hears nothing.
+    tracing::warn!(code = left.code.name, "{left}");
+    Err(outcome.err().unwrap_or(left))
 }
 
 async fn start(target: &Target) -> Result<String, Fault> {
@@ -210,7 +211,19 @@ impl Running {
         }
     }
 
+    /// Asks more than once: S3 says that an abort beside a part that is still arriving may have to be repeated, and moto answers
+    /// it with 500 now and then (in 2 of 30 runs of three aborts each).
     async fn give_up(&self) -> Result<(), Fault> {
+        for pause in GIVE_UP_PAUSES {
+            if self.ask_to_give_up().await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.ask_to_give_up().await
+    }
+
+    async fn ask_to_give_up(&self) -> Result<(), Fault> {
         let place = &self.target.place;
         let request =
             self.target.shared.client.abort_multipart_upload().bucket(&place.bucket).key(&place.key);
