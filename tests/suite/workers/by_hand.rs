@@ -1,10 +1,12 @@
 //! `outport worker` without Batch.
 
+use std::time::{Duration, Instant};
+
 use outport_tests::child::Stream;
-use outport_tests::need;
 use outport_tests::servers::delay::Delay;
 use outport_tests::servers::openssh::{Config, OpenSsh};
 use outport_tests::site::{Partner, Site, Up};
+use outport_tests::{need, set};
 
 use super::records;
 
@@ -26,12 +28,8 @@ fn one_machine_can_be_drained_by_hand() {
     for n in 0..3 {
         site.put(&format!("f{n}.ndjson"), records(1_000)).unwrap();
     }
+    dispatched(&site, 3).unwrap();
     let mut dispatcher = Up::start(site.outport(["up", "--roles", "dispatcher"])).unwrap();
-    let deadline = std::time::Instant::now() + site.limit(60);
-    while site.deliveries().unwrap().len() < 3 {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
     // The folder belongs to one process at a time.
     let busy = site.outport(["worker", "send"]).run().unwrap();
     assert_eq!(busy.code, Some(1), "{busy:?}");
@@ -55,14 +53,41 @@ fn the_end_of_its_time_is_no_reason_to_stop_in_the_middle() {
     site.assert_invariants().unwrap();
 }
 
+/// Opening a connection takes most of a second here. Who gave its seat away meanwhile would let another process open one more
+/// than the partner allows.
+#[test]
+fn a_seat_is_kept_while_its_connection_is_opened() {
+    let (site, _server, _far) = need!(half_a_delivery());
+    let mut worker = site.outport(["worker", "send", "--for", "1s"]).start().unwrap();
+    let (mut with_seat, mut without) = (0, 0);
+    let deadline = Instant::now() + site.limit(120);
+    loop {
+        // One statement, so that both are of one moment.
+        let sql = "SELECT 10 * (SELECT count(*) FROM send_job WHERE lease_id IS NOT NULL) \
+                   + (SELECT count(*) FROM seat) AS n";
+        match site.count(sql).unwrap() {
+            0 | 1 if with_seat + without > 0 => break,
+            11 => with_seat += 1,
+            10 => without += 1,
+            _ => {}
+        }
+        assert!(Instant::now() < deadline, "{}", worker.printed(Stream::Err));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(without, 0, "sent without a seat, beside {with_seat} looks with one");
+    assert!(with_seat > 5, "seen {with_seat} times while it was sent");
+    assert!(worker.wait(site.limit(60)).unwrap().success(), "{}", worker.printed(Stream::Err));
+    site.wait_for_all(1, 10).unwrap();
+}
+
 #[test]
 fn sigterm_gives_back_what_cannot_be_finished() {
     let (site, _server, far) = need!(half_a_delivery());
     let mut worker = site.outport(["worker", "send"]).start().unwrap();
-    let deadline = std::time::Instant::now() + site.limit(60);
+    let deadline = Instant::now() + site.limit(60);
     while site.deliveries().unwrap()[0]["state"] != "sending" {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(50));
     }
     far.stall();
     let ended = worker.stop(site.limit(120)).unwrap();
@@ -75,21 +100,62 @@ fn sigterm_gives_back_what_cannot_be_finished() {
     site.assert_invariants().unwrap();
 }
 
+/// An idle connection is closed after 30 s, and looked for every 10 s.
+#[test]
+fn a_worker_whose_time_is_over_gives_back_what_others_could_use() {
+    need!(set::full());
+    let server = need!(OpenSsh::start(Config::default()));
+    let site = need!(Site::on_postgres());
+    let slow = "[subscriber.endpoint.settings]\nmax_bytes_per_second = 400000";
+    site.apply(&[
+        Partner::at("slow", &server).prefix("slow_").with(slow),
+        Partner::at("quick", &server).prefix("quick_"),
+    ])
+    .unwrap();
+    site.put("large.bin", crate::e2e::binary(36_000_000, 1)).unwrap();
+    need!(dispatched(&site, 2));
+    let mut worker = site.outport(["worker", "send", "--for", "1s"]).start().unwrap();
+    site.wait_for_state("large.bin", "quick/sftp", "delivered", 0).unwrap();
+    let seats = |of: &str| {
+        let sql = format!(
+            "SELECT count(*) AS n FROM seat s JOIN endpoint e ON e.id = s.endpoint_id \
+             JOIN subscriber b ON b.id = e.subscriber_id WHERE b.code = '{of}'"
+        );
+        site.count(&sql).unwrap()
+    };
+    assert_eq!((seats("quick"), seats("slow")), (1, 1), "{}", worker.printed(Stream::Err));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while seats("quick") > 0 {
+        assert!(Instant::now() < deadline, "kept for as long as the other partner's file takes");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(seats("slow"), 1, "it is at work there");
+    assert!(worker.wait(Duration::from_secs(120)).unwrap().success(), "{}", worker.printed(Stream::Err));
+    site.wait_for_all(2, 10).unwrap();
+    site.assert_invariants().unwrap();
+}
+
 /// A delivery of 40 MB that is due, to a server half a second away.
 fn half_a_delivery() -> anyhow::Result<(Site, OpenSsh, Delay)> {
     let server = OpenSsh::start(Config::default())?;
-    let far = Delay::before(server.address(), std::time::Duration::from_millis(100))?;
+    let far = Delay::before(server.address(), Duration::from_millis(100))?;
     let site = Site::on_postgres()?;
     let mut partner = Partner::at("acme", &server);
     partner.address = far.address();
     site.apply(&[partner])?;
     site.put("large.bin", crate::e2e::binary(40_000_000, 1))?;
-    let mut dispatcher = Up::start(site.outport(["up", "--roles", "dispatcher"]))?;
-    let deadline = std::time::Instant::now() + site.limit(60);
-    while site.deliveries()?.is_empty() {
-        anyhow::ensure!(std::time::Instant::now() < deadline, "no delivery");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    dispatcher.stop(site.limit(30))?;
+    dispatched(&site, 1)?;
     Ok((site, server, far))
+}
+
+/// Takes in what is there, and sends nothing.
+fn dispatched(site: &Site, deliveries: usize) -> anyhow::Result<()> {
+    let mut dispatcher = Up::start(site.outport(["up", "--roles", "dispatcher"]))?;
+    let deadline = Instant::now() + site.limit(60);
+    while site.deliveries()?.len() < deliveries {
+        anyhow::ensure!(Instant::now() < deadline, "too few deliveries");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    anyhow::ensure!(dispatcher.stop(site.limit(30))?.success(), "{}", dispatcher.log());
+    Ok(())
 }

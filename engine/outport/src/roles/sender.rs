@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use outport_core::{EndpointId, Fault};
 use outport_send::pool::{Pool, PoolSettings};
 use outport_send::sftp::SftpConnector;
-use outport_store::claim_sends::{self, Claim, EndpointRow, FullLanes, Limits};
+use outport_store::claim_sends::{self, Claim, FullLanes, Limits};
 use outport_store::{StoreError, heartbeat};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -34,6 +34,10 @@ const LANES_PER_CLAIM: u32 = 16;
 /// statements), and under load places fall free one by one: 14 deliveries a claim without this, 22 with it, and a third
 /// less CPU on SQLite.
 const REFILL: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// That this process may connect to an endpoint. Each attempt there holds a clone: one that has not connected yet needs its
+/// seat all the same.
+type Seat = Arc<()>;
 
 /// How often idle connections are looked for, and their seats given back.
 const TIDY: std::time::Duration = std::time::Duration::from_secs(10);
@@ -82,14 +86,14 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: WantedSends) 
         for send in claim.sends {
             let Some(endpoint) = claim.endpoints.get(&send.endpoint_id) else { continue };
             let connections = claim.seats.get(&send.endpoint_id).copied().unwrap_or(1);
-            seats.insert(send.endpoint_id, endpoint.clone());
+            let seat = seats.entry(send.endpoint_id).or_insert_with(Seat::default).clone();
             let held = leases.claimed(&claiming, send.delivery_id.uuid(), send.lease);
             let permit = room.clone().acquire_owned().await;
             let (engine, pool, endpoint) = (engine.clone(), pool.clone(), endpoint.clone());
             let full = full.clone();
             running.spawn(async move {
                 attempt::run(&engine, &pool, &endpoint, connections, &send, &held).await;
-                drop(permit);
+                drop((permit, seat));
                 // Room again, and perhaps a lane that waited for it.
                 if full.ended(send.endpoint_id) {
                     engine.bells.send.notify_one();
@@ -111,7 +115,18 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: WantedSends) 
             }
         }
     }
-    if !drained(&engine, &mut running).await {
+    // A worker whose time is over may have hours of one partner's file before it: the others' connections are given back.
+    let all_ended = {
+        let drained = drained(&engine, &mut running);
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                all_ended = &mut drained => break all_ended,
+                _ = tidy.tick() => give_back_seats(&engine, &pool, &mut seats).await,
+            }
+        }
+    };
+    if !all_ended {
         tracing::warn!(
             deliveries = running.len(),
             "gave up waiting for running deliveries; they are given back"
@@ -144,11 +159,13 @@ fn share(places: u16) -> u32 {
 }
 
 /// A seat is kept as long as the pool has a connection, idle ones included.
-async fn give_back_seats(engine: &Engine, pool: &Pool, seats: &mut BTreeMap<EndpointId, EndpointRow>) {
+async fn give_back_seats(engine: &Engine, pool: &Pool, seats: &mut BTreeMap<EndpointId, Seat>) {
     let connected: BTreeSet<String> =
         pool.connections().into_iter().filter(|(_, n)| *n > 0).map(|(endpoint, _)| endpoint).collect();
-    let gone: Vec<EndpointId> =
-        seats.keys().filter(|endpoint| !connected.contains(&endpoint.to_string())).copied().collect();
+    let is_free = |(endpoint, seat): &(&EndpointId, &Seat)| {
+        Arc::strong_count(seat) == 1 && !connected.contains(&endpoint.to_string())
+    };
+    let gone: Vec<EndpointId> = seats.iter().filter(is_free).map(|(endpoint, _)| *endpoint).collect();
     for endpoint in gone {
         match heartbeat::leave_seats(&engine.store, engine.worker, endpoint).await {
             Ok(()) => {
