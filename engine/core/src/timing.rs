@@ -69,6 +69,9 @@ pub struct Timing {
     pub worker_idle: Duration,
     /// A drain gives running work this long before its leases are released.
     pub drain: Duration,
+    /// The same of a worker of Batch, which is killed 30 s after it was told to end (the default of Fargate, and of Docker's agent
+    /// on EC2): a third of that is left for giving back what it holds.
+    pub worker_drain: Duration,
 }
 
 const SECOND: u64 = 1;
@@ -113,6 +116,7 @@ impl Default for Timing {
             submit_doubt: s(MINUTE),
             worker_idle: s(30 * SECOND),
             drain: s(30 * SECOND),
+            worker_drain: s(20 * SECOND),
         }
     }
 }
@@ -154,6 +158,7 @@ impl Timing {
             submit_doubt: one(self.submit_doubt),
             worker_idle: one(self.worker_idle),
             drain: one(self.drain),
+            worker_drain: one(self.worker_drain),
         }
     }
 }

@@ -84,15 +84,15 @@ pub struct Bells {
 
 impl Engine {
     /// Opens database and folders. Embedded (SQLite): takes the folder's lock, migrates, and frees what dead
-    /// predecessors held.
-    pub async fn open(config: &Config) -> Result<Arc<Self>, Fault> {
+    /// predecessors held. `timing`: of the configuration, perhaps changed.
+    pub async fn open(config: &Config, timing: Timing) -> Result<Arc<Self>, Fault> {
         let url = config.database();
         // With PostgreSQL several processes may share the buckets folder; the database keeps them apart.
         let lock = match url.strip_prefix("sqlite:") {
             Some(database) => Some(data_folder::lock(config.data(), Path::new(database))?),
             None => None,
         };
-        let (webhook, timing) = (Webhook::of(&config.notify)?, config.timing());
+        let webhook = Webhook::of(&config.notify)?;
         let notices =
             Notices { targets: notifier_targets(&webhook, config), gather_ms: millis(timing.gather) };
         let store = open_store(&url).await?.with_notices(notices);

@@ -29,7 +29,7 @@ pub async fn run(config: &Config, roles: &[String]) -> Result<(), Fault> {
             .map(|role| role.parse().map_err(|problem: String| Fault::new(&code::USAGE, problem)))
             .collect::<Result<_, _>>()?
     };
-    let engine = Engine::open(config).await?;
+    let engine = Engine::open(config, config.timing()).await?;
     let listen = config.health.listen.as_str();
     let server = if listen.is_empty() { None } else { Some(health::Server::bind(listen).await?) };
     // Until here a signal ends the process by itself: nothing is claimed yet, and a database that does not answer holds

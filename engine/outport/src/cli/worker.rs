@@ -1,9 +1,8 @@
 //! `outport worker`: what a Batch container runs, and what became of those that were asked for.
 
 use clap::{Args, Subcommand};
-use outport_core::DeliveryId;
 use outport_core::settings::Span;
-use outport_core::{Fault, TransformId};
+use outport_core::{DeliveryId, Fault, Timing, TransformId};
 use outport_store::list::{Page, runs};
 
 use super::PageArgs;
@@ -56,7 +55,8 @@ pub async fn run(config: &Config, command: WorkerCommand) -> Result<(), Fault> {
 async fn work(config: &Config, work: Work, claims_for: Span) -> Result<(), Fault> {
     logging::install(&config.log)?;
     crash_point::arm()?;
-    let engine = Engine::open(config).await?;
+    let timing = config.timing();
+    let engine = Engine::open(config, Timing { drain: timing.worker_drain, ..timing }).await?;
     let signals = tokio::spawn(Signals::listen()?.stop(engine.clone()));
     let store = engine.store.clone();
     let worked = async {

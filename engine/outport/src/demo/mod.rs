@@ -44,7 +44,7 @@ pub async fn run(files: &[PathBuf], data: Option<&Path>) -> Result<ExitCode, Fau
     let inputs = inputs(files, &home)?;
     let partner = partner(&home).await?;
     note(&format!("partner:  an SFTP server at {}, {}", partner.address(), partner.fingerprint()));
-    let engine = Engine::open(&config).await?;
+    let engine = Engine::open(&config, config.timing()).await?;
     apply(&engine, &home, &partner).await?;
     let buckets = Buckets::open(&config).await?;
     if let Buckets::Folders(folders) = &buckets {

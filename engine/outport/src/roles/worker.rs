@@ -59,6 +59,9 @@ async fn close_in_time(engine: Arc<Engine>, leases: Arc<Leases>, work: Work, cla
     let (mut busy_at, mut seen) = (began, 0);
     loop {
         engine.pause(engine.timing.poll).await;
+        if engine.is_stopping() {
+            return;
+        }
         let (held, claimed) = leases.count();
         if held > 0 || claimed > seen {
             (busy_at, seen) = (Instant::now(), claimed);
