@@ -161,16 +161,24 @@ fn seen(job: &JobDetail) -> Seen {
     match job.status() {
         Some(JobStatus::Succeeded) => Seen::Succeeded,
         Some(JobStatus::Failed) => Seen::Failed(reason(job)),
-        Some(JobStatus::Running) => Seen::Running,
+        Some(JobStatus::Running) => Seen::Running(None),
         // An array is PENDING while its children run.
-        Some(JobStatus::Pending) if runs(job) => Seen::Running,
+        Some(JobStatus::Pending) => {
+            children_left(job).map_or(Seen::Waiting, |left| Seen::Running(Some(left)))
+        }
         _ => Seen::Waiting,
     }
 }
 
-fn runs(job: &JobDetail) -> bool {
-    let summary = job.array_properties().and_then(|array| array.status_summary());
-    summary.is_some_and(|summary| summary.get("RUNNING").is_some_and(|number| *number > 0))
+/// Of an array with children that run: how many are not over.
+fn children_left(job: &JobDetail) -> Option<u32> {
+    let array = job.array_properties()?;
+    let summary = array.status_summary()?;
+    let number = |status: &str| summary.get(status).copied().unwrap_or(0);
+    if number("RUNNING") == 0 {
+        return None;
+    }
+    u32::try_from(array.size()? - number("SUCCEEDED") - number("FAILED")).ok()
 }
 
 /// Batch's words: of the job, of its container, and the exit code.

@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::row::get;
 use crate::sql::args;
 
-pub use demand::{Backlog, demand, open_singles, singles};
+pub use demand::{Backlog, demand, singles, workers};
 
 /// Runs that one round looks at.
 const RUNS: i64 = 1_000;
@@ -40,6 +40,10 @@ pub struct Run {
     pub job: Option<String>,
     /// How long ago it was decided on.
     pub waited: Millis,
+    /// For how long it has stood as it does.
+    pub stood: Millis,
+    /// Of an array whose children run: how many are not over.
+    pub left: Option<u32>,
 }
 
 /// Writes down draining runs that are to be submitted, one for each number of workers. `None`: the duty is another's.
@@ -70,7 +74,19 @@ pub async fn intend_singles(
 fn new_run(kind: WorkKind, mode: RunMode, size: u32, only: Option<Uuid>) -> Run {
     let id = Uuid::now_v7();
     let name = format!("{NAME_PREFIX}{}-{}", kind.as_str(), id.simple());
-    Run { id, name, kind, mode, only, size, state: RunState::Intent, job: None, waited: 0 }
+    Run {
+        id,
+        name,
+        kind,
+        mode,
+        only,
+        size,
+        state: RunState::Intent,
+        job: None,
+        waited: 0,
+        stood: 0,
+        left: None,
+    }
 }
 
 async fn insert(store: &Store, duty: Duty, runs: Vec<Run>) -> Result<Option<Vec<Run>>, StoreError> {
@@ -98,7 +114,8 @@ pub async fn open(store: &Store) -> Result<Vec<Run>, StoreError> {
     let rows = store
         .read(
             doing,
-            "SELECT id, name, kind, mode, only_id, array_size, state, batch_job_id, {now} - intent_at AS waited \
+            "SELECT id, name, kind, mode, only_id, array_size, workers_left, state, batch_job_id, \
+               {now} - intent_at AS waited, {now} - coalesce(state_at, intent_at) AS stood \
              FROM batch_run WHERE ended_at IS NULL ORDER BY intent_at LIMIT $1",
             args![RUNS],
         )
@@ -113,6 +130,7 @@ fn run(row: &QueryResult, doing: &'static str) -> Result<Run, StoreError> {
         problem: problem.to_string(),
     };
     let size: Option<i32> = get(row, "array_size", doing)?;
+    let left: Option<i32> = get(row, "workers_left", doing)?;
     Ok(Run {
         id: get(row, "id", doing)?,
         name: word("name")?,
@@ -123,6 +141,8 @@ fn run(row: &QueryResult, doing: &'static str) -> Result<Run, StoreError> {
         state: word("state")?.parse().map_err(unreadable)?,
         job: get(row, "batch_job_id", doing)?,
         waited: get(row, "waited", doing)?,
+        stood: get(row, "stood", doing)?,
+        left: left.and_then(|left| u32::try_from(left).ok()),
     })
 }
 
@@ -131,7 +151,7 @@ pub async fn submitted(store: &Store, run: Uuid, job: &str) -> Result<(), StoreE
     store
         .write(
             "recording a submitted run",
-            "UPDATE batch_run SET state = 'submitted', batch_job_id = $2, checked_at = {now} \
+            "UPDATE batch_run SET state = 'submitted', batch_job_id = $2, state_at = {now} \
              WHERE id = $1 AND ended_at IS NULL",
             args![run, job],
         )
@@ -139,13 +159,15 @@ pub async fn submitted(store: &Store, run: Uuid, job: &str) -> Result<(), StoreE
         .map(|_| ())
 }
 
-/// Batch was asked, and it stands like this.
-pub async fn stands(store: &Store, run: Uuid, state: RunState) -> Result<(), StoreError> {
+/// Batch was asked, and it stands like this, with so many children that are not over.
+pub async fn stands(store: &Store, run: Uuid, state: RunState, left: Option<u32>) -> Result<(), StoreError> {
+    let left = left.map(|left| i32::try_from(left).unwrap_or(i32::MAX));
     store
         .write(
             "recording how a run stands",
-            "UPDATE batch_run SET state = $2, checked_at = {now} WHERE id = $1 AND ended_at IS NULL",
-            args![run, state.as_str()],
+            "UPDATE batch_run SET state_at = CASE WHEN state = $2 THEN state_at ELSE {now} END, state = $2, \
+               workers_left = $3 WHERE id = $1 AND ended_at IS NULL",
+            args![run, state.as_str(), left],
         )
         .await
         .map(|_| ())
@@ -161,7 +183,7 @@ pub async fn over(
     store
         .write(
             "recording the end of a run",
-            "UPDATE batch_run SET state = $2, fault_code = $3, fault = $4, checked_at = {now}, ended_at = {now} \
+            "UPDATE batch_run SET state = $2, fault_code = $3, fault = $4, state_at = {now}, ended_at = {now} \
              WHERE id = $1 AND ended_at IS NULL",
             args![run, state.as_str(), fault.map(|f| f.code.name), fault.map(Fault::report)],
         )

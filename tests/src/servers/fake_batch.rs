@@ -26,6 +26,8 @@ pub struct Faults {
     pub disabled: bool,
     /// Whoever asks may not submit.
     pub denied: bool,
+    /// Whoever asks may not list jobs.
+    pub no_list: bool,
     /// Jobs stay RUNNABLE.
     pub no_machines: bool,
     /// So many containers are lost with their host soon after they began to work.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outport_core::batch::{Demand, RunMode, RunState, WorkKind};
+use outport_core::batch::{Demand, RunMode, RunState, WorkKind, Workers};
 use outport_core::delivery::DeliveryState;
 use outport_core::{Fault, code};
 use outport_store::batch_runs::{self, Backlog};
@@ -21,6 +21,8 @@ on_both!(
     demand_counts_what_another_worker_could_do,
     a_large_file_asks_for_one_worker_and_not_again_at_once,
     a_run_is_written_down_before_it_is_submitted,
+    only_workers_that_take_more_count_as_help,
+    large_deliveries_get_a_worker_for_each_free_connection,
     only_the_holder_of_the_duty_decides,
     figures_say_what_waits,
 );
@@ -69,6 +71,8 @@ async fn a_large_delivery_is_handed_over_and_taken_by_its_worker(world: World) {
     world.deliver(&claim.sends[0]).await;
     world.pass_time().await;
     assert!(claim_handing_over(&world).await.sends.is_empty());
+    // Both have closed their connections.
+    world.sql("DELETE FROM seat").await;
     let single = batch_runs::singles(&world.store, WorkKind::Send, BACKLOG, MINUTE, 10).await.unwrap();
     assert_eq!(single, [large.id.uuid()]);
     assert_eq!(world.state(large.id).await, DeliveryState::Retrying);
@@ -169,12 +173,14 @@ async fn demand_counts_what_another_worker_could_do(world: World) {
         .await;
     assert_eq!(due(hybrid).await, 0, "nobody else could connect");
 
-    let duty = duty::hold(&world.store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
-    batch_runs::intend(&world.store, duty, WorkKind::Send, &[1, 1, 7]).await.unwrap().unwrap();
+    world.sql("UPDATE seat SET connections = connections - 1").await;
     let demand = batch_runs::demand(&world.store, WorkKind::Send, hybrid, ENOUGH).await.unwrap();
-    assert_eq!(demand, Demand { due: 0, workers: 9 });
+    assert_eq!(demand, Demand { due: 5, room: 1 }, "one more could connect");
+    world.sql("UPDATE seat SET connections = connections + 1").await;
+    let demand = batch_runs::demand(&world.store, WorkKind::Send, hybrid, ENOUGH).await.unwrap();
+    assert_eq!(demand, Demand { due: 0, room: 0 });
     let other = batch_runs::demand(&world.store, WorkKind::Transform, hybrid, ENOUGH).await.unwrap();
-    assert_eq!(other, Demand { due: 0, workers: 0 });
+    assert_eq!(other, Demand { due: 0, room: u32::MAX }, "a transform needs no connection");
 }
 
 async fn a_large_file_asks_for_one_worker_and_not_again_at_once(world: World) {
@@ -188,9 +194,10 @@ async fn a_large_file_asks_for_one_worker_and_not_again_at_once(world: World) {
     let runs = batch_runs::intend_singles(&world.store, duty, kind, &only).await.unwrap().unwrap();
     assert_eq!((runs[0].mode, runs[0].only), (RunMode::Single, Some(only[0])));
     assert!(asked().await.is_empty(), "it has one");
-    assert_eq!(batch_runs::open_singles(&world.store, kind).await.unwrap(), 1);
+    let workers = batch_runs::workers(&world.store, kind, MINUTE).await.unwrap();
+    assert_eq!(workers, Workers { finishing: 1, ..Workers::default() });
     let demand = batch_runs::demand(&world.store, kind, BACKLOG, ENOUGH).await.unwrap();
-    assert_eq!(demand, Demand { due: 0, workers: 0 }, "those that drain leave it alone");
+    assert_eq!(demand, Demand { due: 0, room: u32::MAX }, "those that drain leave it alone");
     let fault = Fault::new(&code::BATCH_WORKER_FAILED, "it ended badly");
     assert!(batch_runs::over(&world.store, runs[0].id, RunState::Failed, Some(&fault)).await.unwrap());
     assert!(asked().await.is_empty(), "not at once again");
@@ -208,7 +215,7 @@ async fn a_run_is_written_down_before_it_is_submitted(world: World) {
     assert_eq!((runs[0].mode, runs[1].mode, runs[1].size), (RunMode::Drain, RunMode::Array, 3));
     assert!(runs.iter().all(|run| run.name.starts_with("outport-send-") && run.name.len() <= 128));
     batch_runs::submitted(store, runs[0].id, "job-1").await.unwrap();
-    batch_runs::stands(store, runs[0].id, RunState::Running).await.unwrap();
+    batch_runs::stands(store, runs[0].id, RunState::Running, None).await.unwrap();
     let now = batch_runs::open(store).await.unwrap();
     let first = now.iter().find(|run| run.id == runs[0].id).unwrap();
     assert_eq!((first.state, first.job.as_deref()), (RunState::Running, Some("job-1")));
@@ -221,6 +228,49 @@ async fn a_run_is_written_down_before_it_is_submitted(world: World) {
     assert!(batch_runs::over(store, runs[1].id, RunState::Succeeded, None).await.unwrap());
     world.sql("UPDATE batch_run SET ended_at = ended_at + 5 WHERE state = 'succeeded'").await;
     assert_eq!(batch_runs::failures(store, kind).await.unwrap().in_a_row, 0, "one that ended well");
+}
+
+async fn only_workers_that_take_more_count_as_help(world: World) {
+    let (store, kind) = (&world.store, WorkKind::Send);
+    let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    let runs = batch_runs::intend(store, duty, kind, &[1, 1, 7]).await.unwrap().unwrap();
+    let workers = async || batch_runs::workers(store, kind, 4 * MINUTE).await.unwrap();
+    assert_eq!(workers().await, Workers { starting: 9, ..Workers::default() });
+    for (n, left) in [(1, None), (2, Some(7))] {
+        batch_runs::submitted(store, runs[n].id, &format!("job-{n}")).await.unwrap();
+        batch_runs::stands(store, runs[n].id, RunState::Running, left).await.unwrap();
+    }
+    assert_eq!(workers().await, Workers { starting: 1, taking: 8, finishing: 0 });
+    // Six children are over; the last one, and the other worker, have been at it for longer than they take work.
+    world.sql("UPDATE batch_run SET state_at = state_at - 240001 WHERE state = 'running'").await;
+    batch_runs::stands(store, runs[2].id, RunState::Running, Some(1)).await.unwrap();
+    assert_eq!(workers().await, Workers { starting: 1, taking: 0, finishing: 2 });
+    let other = batch_runs::workers(store, WorkKind::Transform, MINUTE).await.unwrap();
+    assert_eq!(other, Workers::default());
+}
+
+async fn large_deliveries_get_a_worker_for_each_free_connection(world: World) {
+    world.define(&["a"], None).await;
+    for n in 0..5 {
+        arrive_with(&world, &format!("large{n}"), LARGE).await;
+    }
+    assert!(claim_handing_over(&world).await.sends.is_empty());
+    world.sql("UPDATE lane SET max_connections = 2").await;
+    let waiting =
+        async || batch_runs::singles(&world.store, WorkKind::Send, BACKLOG, MINUTE, 10).await.unwrap();
+    let first = waiting().await;
+    assert_eq!(first.len(), 2, "the partner takes two connections");
+    let duty = duty::hold(&world.store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    batch_runs::intend_singles(&world.store, duty, WorkKind::Send, &first).await.unwrap().unwrap();
+    assert!(waiting().await.is_empty(), "those two are on their way");
+    world
+        .sql(
+            "INSERT INTO seat (endpoint_id, worker_id, connections, until) \
+             SELECT endpoint_id, endpoint_id, 1, 99999999999999 FROM lane",
+        )
+        .await;
+    world.sql("UPDATE batch_run SET ended_at = intent_at - 70000, state = 'succeeded'").await;
+    assert_eq!(waiting().await, first[..1], "one connection is left");
 }
 
 async fn only_the_holder_of_the_duty_decides(world: World) {

@@ -21,6 +21,23 @@ fn a_lost_answer_is_looked_for_by_name() {
 }
 
 #[test]
+fn who_may_not_look_for_jobs_is_told_and_the_work_is_done() {
+    let yard = need!(Yard::new("batch", "batch", &[]));
+    yard.batch.set(Faults { lose_answers: 1, no_machines: true, no_list: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    let line = up.wait_for_log("aws.access_denied", yard.site.limit(300)).unwrap();
+    assert!(line.contains("allow batch:ListJobs"), "{line}");
+    let problems = yard.site.json(["problems"]).unwrap().to_string();
+    assert!(problems.contains("aws.access_denied"), "{problems}");
+    let runs = yard.runs();
+    assert_eq!((&runs[0]["state"], &runs[0]["job"]), (&json!("lost"), &json!(null)), "{runs:#?}");
+    yard.batch.set(Faults { no_list: true, ..Faults::default() });
+    yard.site.wait_for_all(1, 600).unwrap();
+    yard.close(up, &[]);
+}
+
+#[test]
 fn a_crash_after_the_request_asks_nobody_twice() {
     let yard = need!(Yard::new("batch", "local", &[]));
     yard.site.put("a.ndjson", records(1_000)).unwrap();

@@ -5,6 +5,7 @@
 //! arrive at a healthy lane change nothing and are not looked at one by one; a second's places are divided in fractions.
 
 use outport_core::Millis;
+use outport_core::batch::Demand;
 use outport_core::lane::Health;
 
 use crate::arrivals::{DAY, Profile, Stream, zipf};
@@ -151,9 +152,13 @@ impl<'a> Day<'a> {
         }
         if self.workers.is_round(self.now) {
             let older_than = self.workers.older_than(self.now);
-            let due_of = |partner: &Partner| partner.due_since(&self.profile, older_than, now);
-            let due: u64 = self.partners.iter().map(due_of).sum();
-            self.workers.round(due, self.now, &mut self.chance);
+            let of = |partner: &Partner| match partner.due_since(&self.profile, older_than, now) {
+                0 => (0, 0),
+                due => (due, partner.seats_free()),
+            };
+            let add = |all: (u64, u32), one: (u64, u32)| (all.0 + one.0, all.1 + one.1);
+            let (due, room) = self.partners.iter().map(of).fold((0, 0), add);
+            self.workers.round(Demand { due, room }, self.now, &mut self.chance);
         }
         self.send(1.0 - spent);
     }

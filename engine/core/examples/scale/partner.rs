@@ -136,11 +136,16 @@ impl Partner {
     /// counts them for Batch: of a lane that is not healthy none, and none where every connection is taken.
     pub fn due_since(&self, profile: &Profile, older_than: i64, now: Millis) -> u64 {
         let is_open = self.lane.health == Health::Closed && self.lane.blocked_until <= now;
-        if self.due == 0 || !is_open || self.seats_taken() >= u32::from(self.settings.max_connections) {
+        if self.due == 0 || !is_open || self.seats_free() == 0 {
             return 0;
         }
         let old = self.stream.arrived(profile, older_than).min(self.dispatched);
         old.saturating_sub(self.delivered).min(self.due)
+    }
+
+    /// Connections that nobody has.
+    pub fn seats_free(&self) -> u32 {
+        u32::from(self.settings.max_connections).saturating_sub(self.seats_taken())
     }
 
     /// What becomes due, and logins that end without an answer.

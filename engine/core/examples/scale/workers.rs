@@ -1,6 +1,6 @@
 //! Who sends: the tasks of the service, and workers that Batch starts by the engine's own rules.
 
-use outport_core::batch::{Demand, Sizing, requests, workers_wanted};
+use outport_core::batch::{self, Demand, Sizing, requests, workers_wanted};
 
 use crate::chance::Chance;
 use crate::cost::{Prices, Size};
@@ -122,11 +122,9 @@ impl Workers {
     }
 
     /// One look at what is due: asks for what is missing.
-    pub fn round(&mut self, due: u64, now: i64, chance: &mut Chance) {
+    pub fn round(&mut self, demand: Demand, now: i64, chance: &mut Chance) {
         self.runs.retain(|run| run.workers.iter().any(|worker| worker.ends_at > now));
-        let workers = self.asked_for();
-        let demand = Demand { due, workers };
-        let mut sizes = requests(workers_wanted(demand, self.batch.sizing));
+        let mut sizes = requests(workers_wanted(demand, self.asked_for(now), self.batch.sizing));
         sizes.truncate(self.batch.requests_a_round);
         for size in &sizes {
             let workers = (0..*size).map(|_| {
@@ -142,11 +140,18 @@ impl Workers {
         }
         self.totals.requests += sizes.len() as u64;
         self.totals.most_requests_in_a_second = self.totals.most_requests_in_a_second.max(sizes.len());
-        self.totals.most_asked_for = self.totals.most_asked_for.max(self.asked_for());
+        self.totals.most_asked_for = self.totals.most_asked_for.max(self.asked_for(now).all());
     }
 
-    fn asked_for(&self) -> u32 {
-        self.runs.iter().map(|run| u32::try_from(run.workers.len()).unwrap_or(u32::MAX)).sum()
+    fn asked_for(&self, now: i64) -> batch::Workers {
+        let mut all = batch::Workers::default();
+        for worker in self.runs.iter().flat_map(|run| &run.workers).filter(|worker| worker.ends_at > now) {
+            match worker.starts_at > now {
+                true => all.starting += 1,
+                false => all.taking += 1,
+            }
+        }
+        all
     }
 
     /// The region is gone, and all that ran in it. What was asked for is paid all the same.

@@ -76,13 +76,32 @@ pub const ARRAY_SIZES: std::ops::RangeInclusive<u32> = 2..=10_000;
 /// whole account.
 const ARRAY_FROM: u32 = 5;
 
-/// What there is to do, and who is on it.
+/// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
     /// Pieces of work that are due and nobody has; counted up to [`Sizing::enough`].
     pub due: u64,
-    /// Workers of runs that are not over, those that only wait for a machine too.
-    pub workers: u32,
+    /// Workers that could begin with it at once: the free connections of the lanes that have it. No more than work, and `u32::MAX`
+    /// where nothing but work is needed.
+    pub room: u32,
+}
+
+/// Workers of runs that are not over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Workers {
+    /// Asked for, and not seen at work yet.
+    pub starting: u32,
+    /// At work, and taking more.
+    pub taking: u32,
+    /// Those that finish what they took, and those of one piece of work each.
+    pub finishing: u32,
+}
+
+impl Workers {
+    /// All of them: what `max_workers` limits.
+    pub fn all(self) -> u32 {
+        self.starting.saturating_add(self.taking).saturating_add(self.finishing)
+    }
 }
 
 /// How much a worker is worth, and how many there may be.
@@ -106,17 +125,23 @@ impl Sizing {
     }
 }
 
-/// How many workers more there should be.
+/// How many workers more there should be: for the work that those who take any leave over, no more than could begin with it,
+/// and no more than the limit allows.
 ///
 /// ```
-/// use outport_core::batch::{Demand, Sizing, workers_wanted};
+/// use outport_core::batch::{Demand, Sizing, Workers, workers_wanted};
 /// let sizing = Sizing { per_worker: 100, max_workers: 20 };
-/// assert_eq!(workers_wanted(Demand { due: 950, workers: 3 }, sizing), 7);
+/// let workers = Workers { starting: 2, taking: 1, finishing: 0 };
+/// assert_eq!(workers_wanted(Demand { due: 950, room: 300 }, workers, sizing), 7);
+/// assert_eq!(workers_wanted(Demand { due: 950, room: 4 }, workers, sizing), 2);
 /// ```
-pub fn workers_wanted(demand: Demand, sizing: Sizing) -> u32 {
-    let wanted = demand.due.div_ceil(u64::from(sizing.per_worker.max(1)));
-    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).min(sizing.max_workers);
-    wanted.saturating_sub(demand.workers)
+pub fn workers_wanted(demand: Demand, workers: Workers, sizing: Sizing) -> u32 {
+    let of_work = demand.due.div_ceil(u64::from(sizing.per_worker.max(1)));
+    let of_work =
+        u32::try_from(of_work).unwrap_or(u32::MAX).saturating_sub(workers.starting + workers.taking);
+    // Whoever is at work has its connections; whoever starts will want one of those that are free.
+    let of_room = demand.room.saturating_sub(workers.starting);
+    of_work.min(of_room).min(sizing.max_workers.saturating_sub(workers.all()))
 }
 
 /// Runs that ended badly since one ended well.
@@ -161,8 +186,8 @@ pub fn requests(workers: u32) -> Vec<u32> {
 pub enum Seen {
     /// It waits for a machine.
     Waiting,
-    /// Its container runs.
-    Running,
+    /// Its container runs. Of an array: so many that are not over.
+    Running(Option<u32>),
     /// Its container ended with exit code 0.
     Succeeded,
     /// It ended otherwise; Batch's words.
@@ -174,23 +199,23 @@ pub enum Seen {
 /// What to do about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// It stands like this now (perhaps as before).
-    Is(RunState),
+    /// It stands like this now (perhaps as before), with so many children that are not over.
+    Is(RunState, Option<u32>),
     /// It is over.
     Over(RunState, Option<String>),
     /// It has waited for too long: Batch is told to give it up, and it is over.
     GiveUp(String),
 }
 
-/// What follows from what Batch says. `waited`: since the run was decided on. `patience`: how long a job may wait for a
-/// machine.
-pub fn step(seen: Seen, waited: Millis, patience: Duration) -> Step {
+/// What follows from what Batch says of a run that stood so for `stood`. `patience`: how long a job may wait for a machine. One
+/// that lost its machine waits from then on: Batch tries it again by itself.
+pub fn step(seen: Seen, stands: RunState, stood: Millis, patience: Duration) -> Step {
     match seen {
-        Seen::Waiting if waited > millis(patience) => {
+        Seen::Waiting if stands == RunState::Submitted && stood > millis(patience) => {
             Step::GiveUp(format!("no machine was found for it in {} min", patience.as_secs() / 60))
         }
-        Seen::Waiting => Step::Is(RunState::Submitted),
-        Seen::Running => Step::Is(RunState::Running),
+        Seen::Waiting => Step::Is(RunState::Submitted, None),
+        Seen::Running(left) => Step::Is(RunState::Running, left),
         Seen::Succeeded => Step::Over(RunState::Succeeded, None),
         Seen::Failed(reason) => Step::Over(RunState::Failed, Some(reason)),
         Seen::Unknown => Step::Over(RunState::Lost, Some("Batch does not know it".to_owned())),
@@ -206,17 +231,31 @@ mod tests {
     #[test]
     fn workers_follow_the_work_up_to_their_limit() {
         let sizing = Sizing { per_worker: 50, max_workers: 10 };
-        for (due, workers, want) in [
-            (0, 0, 0),
-            (1, 0, 1),
-            (50, 0, 1),
-            (51, 0, 2),
-            (51, 1, 1),
-            (51, 5, 0),
-            (10_000, 0, 10),
-            (10_000, 10, 0),
+        for (due, room, (starting, taking, finishing), want) in [
+            (0, 9, (0, 0, 0), 0),
+            (1, 9, (0, 0, 0), 1),
+            (50, 9, (0, 0, 0), 1),
+            (51, 9, (0, 0, 0), 2),
+            (51, 9, (1, 0, 0), 1),
+            (51, 9, (0, 1, 0), 1),
+            (51, 9, (2, 3, 0), 0),
+            // Who only finishes takes nothing, and counts for the limit.
+            (51, 9, (0, 0, 8), 2),
+            (51, 9, (0, 0, 9), 1),
+            (51, 9, (0, 0, 10), 0),
+            (10_000, u32::MAX, (0, 0, 0), 10),
+            (10_000, u32::MAX, (4, 6, 0), 0),
+            // A partner with two connections has no place for a third worker, also while two are on their way.
+            (10_000, 2, (0, 0, 0), 2),
+            (10_000, 2, (2, 0, 0), 0),
+            (10_000, 0, (0, 2, 0), 0),
         ] {
-            assert_eq!(workers_wanted(Demand { due, workers }, sizing), want, "{due} {workers}");
+            let workers = Workers { starting, taking, finishing };
+            assert_eq!(
+                workers_wanted(Demand { due, room }, workers, sizing),
+                want,
+                "{due} {room} {workers:?}"
+            );
         }
     }
 
@@ -246,12 +285,14 @@ mod tests {
 
     #[test]
     fn what_batch_says_decides() {
-        let patience = Duration::from_secs(600);
-        assert_eq!(step(Seen::Waiting, 600_000, patience), Step::Is(RunState::Submitted));
-        assert!(matches!(step(Seen::Waiting, 600_001, patience), Step::GiveUp(_)));
-        assert_eq!(step(Seen::Running, 10_000_000, patience), Step::Is(RunState::Running));
-        assert!(matches!(step(Seen::Unknown, 0, patience), Step::Over(RunState::Lost, Some(_))));
-        let failed = step(Seen::Failed("Host EC2 terminated".into()), 0, patience);
+        let after = |seen, stands, stood| step(seen, stands, stood, Duration::from_secs(600));
+        let (submitted, running) = (RunState::Submitted, RunState::Running);
+        assert_eq!(after(Seen::Waiting, submitted, 600_000), Step::Is(submitted, None));
+        assert!(matches!(after(Seen::Waiting, submitted, 600_001), Step::GiveUp(_)));
+        assert_eq!(after(Seen::Waiting, running, 2_400_000), Step::Is(submitted, None), "its host was lost");
+        assert_eq!(after(Seen::Running(Some(3)), submitted, 10_000_000), Step::Is(running, Some(3)));
+        assert!(matches!(after(Seen::Unknown, running, 0), Step::Over(RunState::Lost, Some(_))));
+        let failed = after(Seen::Failed("Host EC2 terminated".into()), running, 0);
         assert_eq!(failed, Step::Over(RunState::Failed, Some("Host EC2 terminated".into())));
     }
 

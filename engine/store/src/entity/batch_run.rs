@@ -12,12 +12,13 @@ pub struct Model {
     pub mode: String,
     pub only_id: Option<Uuid>,
     pub array_size: Option<i32>,
+    pub workers_left: Option<i32>,
     pub state: String,
     pub batch_job_id: Option<String>,
     pub fault_code: Option<String>,
     pub fault: Option<String>,
     pub intent_at: i64,
-    pub checked_at: Option<i64>,
+    pub state_at: Option<i64>,
     pub ended_at: Option<i64>,
 }
 

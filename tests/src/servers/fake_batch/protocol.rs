@@ -37,11 +37,7 @@ fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
         return error(429, "TooManyRequestsException", "Too Many Requests");
     }
     if state.faults.denied {
-        return error(
-            403,
-            "AccessDeniedException",
-            "User: x is not authorized to perform: batch:SubmitJob on resource: y",
-        );
+        return denied("batch:SubmitJob");
     }
     if state.faults.disabled {
         return error(400, "ClientException", "JobQueue is disabled");
@@ -145,6 +141,9 @@ fn describe(state: &State, body: &Value) -> Reply {
 
 /// By default only those that run; with a filter by name in any state, and no children of arrays.
 fn list(state: &State, body: &Value) -> Reply {
+    if state.faults.no_list {
+        return denied("batch:ListJobs");
+    }
     let filter = &body["filters"][0];
     let by_name = filter["name"] == "JOB_NAME";
     let wanted = |job: &Job| {
@@ -172,6 +171,11 @@ fn terminate(state: &mut State, body: &Value) -> Reply {
     };
     job.terminated = true;
     ok(&json!({}))
+}
+
+fn denied(action: &str) -> Reply {
+    let message = format!("User: x is not authorized to perform: {action} on resource: y");
+    error(403, "AccessDeniedException", &message)
 }
 
 fn ok(body: &Value) -> Reply {

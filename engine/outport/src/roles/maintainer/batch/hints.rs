@@ -14,7 +14,7 @@ const WAIT: Duration = Duration::from_secs(20);
 /// Long enough to delete what was received.
 const HIDDEN: Duration = Duration::from_secs(30);
 
-/// An empty answer that came sooner than this was no wait at all: some queues that resemble SQS do not know it.
+/// After an empty answer. Some queues that resemble SQS know no long poll, and would be asked without a pause.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
 /// Takes them until the engine stops.

@@ -14,8 +14,15 @@ impl Foreman<'_> {
     /// Asks Batch about all of them.
     pub(super) async fn look(&mut self, requests_left: &mut usize) -> Result<(), Fault> {
         let open = batch_runs::open(&self.engine.store).await.map_err(|e| e.fault())?;
-        self.refused.retain(|run| open.iter().any(|open| open.id == *run));
+        self.unsent.retain(|run| open.iter().any(|open| open.id == *run));
         let (known, unknown): (Vec<Run>, Vec<Run>) = open.into_iter().partition(|run| run.job.is_some());
+        for runs in known.chunks(JOBS_AT_A_TIME) {
+            let ids: Vec<String> = runs.iter().filter_map(|run| run.job.clone()).collect();
+            let mut seen = self.workforce.batch.describe(&ids).await?;
+            for run in runs {
+                self.settle(run, &mut seen).await?;
+            }
+        }
         for run in &unknown {
             if *requests_left == 0 || self.engine.is_stopping() {
                 break;
@@ -24,26 +31,27 @@ impl Foreman<'_> {
                 *requests_left -= 1;
             }
         }
-        for runs in known.chunks(JOBS_AT_A_TIME) {
-            let ids: Vec<String> = runs.iter().filter_map(|run| run.job.clone()).collect();
-            let mut seen = self.workforce.batch.describe(&ids).await?;
-            for run in runs {
-                self.settle(run, &mut seen).await?;
-            }
-        }
         Ok(())
     }
 
     /// A run without a job: its request was refused, its answer is lost, or whoever decided on it died before the request. Whether
     /// it was submitted (again).
     async fn find(&mut self, run: &Run) -> Result<bool, Fault> {
-        if !self.refused.contains(&run.id) {
+        if !self.unsent.contains(&run.id) {
             if run.waited < millis(self.engine.timing.submit_doubt) {
                 return Ok(false);
             }
             let queue = &self.workforce.jobs.of(run.kind).queue;
+            let named = match self.workforce.batch.named(queue, &run.name).await {
+                Ok(named) => named,
+                // One worker too many finds nothing to do. A run in doubt for ever would hold up all others.
+                Err(fault) if is_of_one(&fault) => {
+                    return self.has_failed(run, RunState::Lost, fault).await.map(|()| false);
+                }
+                Err(fault) => return Err(fault),
+            };
             // The oldest, should there be several: the others find nothing to do.
-            if let Some(job) = self.workforce.batch.named(queue, &run.name).await?.into_iter().next() {
+            if let Some(job) = named.into_iter().next() {
                 tracing::info!(
                     run = run.name,
                     job = job.id,
@@ -60,9 +68,11 @@ impl Foreman<'_> {
         let Some(job) = &run.job else { return Ok(()) };
         let patience = self.workforce.jobs.patience;
         let store = &self.engine.store;
-        match step(seen.remove(job).unwrap_or(Seen::Unknown), run.waited, patience) {
-            Step::Is(state) if state == run.state => Ok(()),
-            Step::Is(state) => batch_runs::stands(store, run.id, state).await.map_err(|e| e.fault()),
+        match step(seen.remove(job).unwrap_or(Seen::Unknown), run.state, run.stood, patience) {
+            Step::Is(state, left) if (state, left) == (run.state, run.left) => Ok(()),
+            Step::Is(state, left) => {
+                batch_runs::stands(store, run.id, state, left).await.map_err(|e| e.fault())
+            }
             Step::Over(RunState::Failed, reason) => {
                 let reason = reason.unwrap_or_default();
                 let message = format!("the worker {} ended badly: {reason}", run.name);
@@ -77,10 +87,26 @@ impl Foreman<'_> {
                 batch_runs::over(store, run.id, state, None).await.map(|_| ()).map_err(|e| e.fault())
             }
             Step::GiveUp(reason) => {
-                self.workforce.batch.terminate(job, &reason).await?;
+                match self.workforce.batch.terminate(job, &reason).await {
+                    // Should it start after all, it finds what is due, or nothing.
+                    Err(fault) if is_of_one(&fault) => {
+                        tracing::warn!(
+                            run = run.name,
+                            code = fault.code.name,
+                            hint = fault.hint(),
+                            "{fault}"
+                        );
+                    }
+                    told => told?,
+                }
                 let message = format!("the worker {} was given up: {reason}", run.name);
                 self.has_failed(run, RunState::Lost, Fault::new(&code::BATCH_NO_MACHINE, message)).await
             }
         }
     }
+}
+
+/// Whether it is about this one request; others may do better. What is not (Batch is busy, or cannot be reached) ends the round.
+fn is_of_one(fault: &Fault) -> bool {
+    [&code::AWS_ACCESS_DENIED, &code::AWS_NOT_FOUND].contains(&fault.code)
 }

@@ -71,7 +71,7 @@ pub async fn run(engine: &Engine) -> Result<(), Fault> {
 }
 
 async fn rounds(engine: &Engine, workforce: &Workforce) {
-    let mut foreman = Foreman { engine, workforce, refused: BTreeSet::new() };
+    let mut foreman = Foreman { engine, workforce, unsent: BTreeSet::new() };
     let mut failures = 0;
     while !engine.is_stopping() {
         let wait = match foreman.round().await {
@@ -96,8 +96,8 @@ async fn rounds(engine: &Engine, workforce: &Workforce) {
 struct Foreman<'a> {
     engine: &'a Engine,
     workforce: &'a Workforce,
-    /// Runs whose request Batch refused: they need not be looked for.
-    refused: BTreeSet<Uuid>,
+    /// Runs without a request that Batch may have taken: they need not be looked for.
+    unsent: BTreeSet<Uuid>,
 }
 
 impl Foreman<'_> {
@@ -110,12 +110,15 @@ impl Foreman<'_> {
         let mut requests_left = REQUESTS_A_ROUND;
         self.look(&mut requests_left).await?;
         for (kind, executor) in engine.executors.of_batch() {
-            for run in self.ask(duty, kind, executor, requests_left).await? {
+            let runs = self.ask(duty, kind, executor, requests_left).await?;
+            requests_left = requests_left.saturating_sub(runs.len());
+            // Those that are not reached were never sent: they go out in the next round.
+            self.unsent.extend(runs.iter().map(|run| run.id));
+            for run in &runs {
                 if engine.is_stopping() {
                     return Ok(());
                 }
-                self.submit(&run).await?;
-                requests_left = requests_left.saturating_sub(1);
+                self.submit(run).await?;
             }
         }
         Ok(())
@@ -135,13 +138,14 @@ impl Foreman<'_> {
                 return Ok(Vec::new());
             }
             let backlog = self.engine.executors.backlog(executor);
-            let open = batch_runs::open_singles(store, kind).await?;
-            let room = (sizing.max_workers.saturating_sub(open) as usize).min(requests_left);
+            let mut workers = batch_runs::workers(store, kind, self.workforce.jobs.worker_for).await?;
+            let room = (sizing.max_workers.saturating_sub(workers.all()) as usize).min(requests_left);
             let again = self.engine.timing.submit_doubt;
             let only =
                 batch_runs::singles(store, kind, backlog, again, u32::try_from(room).unwrap_or(0)).await?;
             let demand = batch_runs::demand(store, kind, backlog, sizing.enough()).await?;
-            let mut sizes = requests(workers_wanted(demand, sizing));
+            workers.finishing += u32::try_from(only.len()).unwrap_or(u32::MAX);
+            let mut sizes = requests(workers_wanted(demand, workers, sizing));
             sizes.truncate(requests_left - only.len());
             let mut runs = Vec::new();
             if !only.is_empty() {

@@ -18,11 +18,11 @@ impl Foreman<'_> {
     /// Those of the database; and those of Batch that hold for every run: it is busy or cannot be reached.
     pub(super) async fn submit(&mut self, run: &Run) -> Result<(), Fault> {
         let store = &self.engine.store;
+        self.unsent.remove(&run.id);
         let submitted = self.workforce.batch.submit(&self.request(run)).await;
         tokio::time::sleep(BETWEEN_REQUESTS).await;
         match submitted {
             Ok(job) => {
-                self.refused.remove(&run.id);
                 crash_point::reached(Point::AfterSubmit);
                 batch_runs::submitted(store, run.id, &job).await.map_err(|e| e.fault())?;
                 let (name, workers, mode) = (&run.name, run.size, run.mode.as_str());
@@ -31,7 +31,7 @@ impl Foreman<'_> {
             }
             // The same one goes out again in the next round.
             Err(Unsubmitted::Refused(fault)) if fault.code == &code::AWS_THROTTLED => {
-                self.refused.insert(run.id);
+                self.unsent.insert(run.id);
                 Err(fault)
             }
             Err(Unsubmitted::Refused(fault)) => self.has_failed(run, RunState::Failed, fault).await,
@@ -41,7 +41,6 @@ impl Foreman<'_> {
 
     /// Records the bad end of a run, and says it. The next one is asked for later and later.
     pub(super) async fn has_failed(&mut self, run: &Run, state: RunState, fault: Fault) -> Result<(), Fault> {
-        self.refused.remove(&run.id);
         let was_open = batch_runs::over(&self.engine.store, run.id, state, Some(&fault)).await;
         if was_open.map_err(|e| e.fault())? {
             self.engine.metrics.worker_runs_failed.inc();
