@@ -364,7 +364,8 @@ CREATE TABLE duty (
   name text PRIMARY KEY,
   holder uuid,
   epoch bigint NOT NULL DEFAULT 0,
-  until bigint NOT NULL DEFAULT 0
+  until bigint NOT NULL DEFAULT 0,
+  done_until bigint
 );
 
 -- locked by whoever creates a page of any replay: two pages that choose the same delivery must not both create
