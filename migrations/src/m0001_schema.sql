@@ -395,6 +395,7 @@ CREATE TABLE batch_run (
   intent_at bigint NOT NULL,
   checked_at bigint,
   ended_at bigint,
+  let_go_at bigint,
   CONSTRAINT single_names_its_work CHECK ((mode='single') = (only_id IS NOT NULL)),
   CONSTRAINT ended_iff_over CHECK ((ended_at IS NOT NULL) = (state IN ('succeeded','failed','lost')))
 );
