@@ -364,7 +364,8 @@ CREATE TABLE duty (
   name text PRIMARY KEY,
   holder uuid,
   epoch bigint NOT NULL DEFAULT 0,
-  until bigint NOT NULL DEFAULT 0
+  until bigint NOT NULL DEFAULT 0,
+  done_until bigint
 );
 
 -- locked by whoever creates a page of any replay: two pages that choose the same delivery must not both create
@@ -395,6 +396,7 @@ CREATE TABLE batch_run (
   intent_at bigint NOT NULL,
   state_at bigint,
   ended_at bigint,
+  let_go_at bigint,
   CONSTRAINT single_names_its_work CHECK ((mode='single') = (only_id IS NOT NULL)),
   CONSTRAINT ended_iff_over CHECK ((ended_at IS NOT NULL) = (state IN ('succeeded','failed','lost')))
 );

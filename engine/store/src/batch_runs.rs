@@ -2,6 +2,7 @@
 //! lost, leave a row that says so, and the name to look for.
 
 mod demand;
+mod let_go;
 
 use outport_core::batch::{Failures, NAME_PREFIX, RunMode, RunState, WorkKind};
 use outport_core::{Fault, Millis};
@@ -15,6 +16,7 @@ use crate::row::get;
 use crate::sql::args;
 
 pub use demand::{Backlog, demand, singles, workers};
+pub use let_go::let_go;
 
 /// Runs that one round looks at.
 const RUNS: i64 = 1_000;
@@ -198,7 +200,7 @@ pub async fn failures(store: &Store, kind: WorkKind) -> Result<Failures, StoreEr
         .read(
             doing,
             "SELECT count(*) AS n, {now} - max(ended_at) AS since FROM batch_run \
-             WHERE kind = $1 AND state IN ('failed', 'lost') AND ended_at > \
+             WHERE kind = $1 AND state IN ('failed', 'lost') AND let_go_at IS NULL AND ended_at > \
                (SELECT coalesce(max(ended_at), 0) FROM batch_run WHERE kind = $1 AND state = 'succeeded')",
             args![kind.as_str()],
         )

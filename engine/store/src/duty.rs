@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use outport_core::WorkerId;
 use outport_core::timing::millis;
+use outport_core::{Millis, WorkerId};
 
 use crate::Store;
 use crate::error::StoreError;
@@ -17,6 +17,7 @@ pub struct Duty {
     name: &'static str,
     holder: WorkerId,
     epoch: i64,
+    done_until: Option<Millis>,
 }
 
 /// Takes the duty, or keeps it, for `term` from now. `None`: another process has it.
@@ -32,12 +33,15 @@ pub async fn hold(
             "INSERT INTO duty (name, holder, epoch, until) VALUES ($1, $2, 1, {now} + $3) \
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until, \
                epoch = duty.epoch + CASE WHEN duty.holder = excluded.holder THEN 0 ELSE 1 END \
-             WHERE duty.until <= {now} OR duty.holder = excluded.holder RETURNING epoch",
+             WHERE duty.until <= {now} OR duty.holder = excluded.holder RETURNING epoch, done_until",
             args![name, holder.uuid(), millis(term)],
         )
         .await?;
     let duty = row
-        .map(|row| Ok::<_, StoreError>(Duty { name, holder, epoch: get(&row, "epoch", tx.doing())? }))
+        .map(|row| {
+            let (epoch, done_until) = (get(&row, "epoch", tx.doing())?, get(&row, "done_until", tx.doing())?);
+            Ok::<_, StoreError>(Duty { name, holder, epoch, done_until })
+        })
         .transpose()?;
     tx.commit().await?;
     Ok(duty)
@@ -54,6 +58,23 @@ impl Duty {
             )
             .await?;
         Ok(row.is_some())
+    }
+
+    /// Until when it was done when it was taken or kept, by whoever held it then. `None`: nobody ever said.
+    pub fn done_until(&self) -> Option<Millis> {
+        self.done_until
+    }
+
+    /// Says until when it is done, for the next holder too. Whoever lost it meanwhile says nothing.
+    pub async fn is_done_until(&self, store: &Store, until: Millis) -> Result<(), StoreError> {
+        store
+            .write(
+                "noting how far a duty is done",
+                "UPDATE duty SET done_until = $4 WHERE name = $1 AND holder = $2 AND epoch = $3",
+                args![self.name, self.holder.uuid(), self.epoch, until],
+            )
+            .await
+            .map(|_| ())
     }
 
     /// How often the duty changed hands.

@@ -4,12 +4,12 @@ use aws_sdk_s3::types::{Tag, Tagging};
 use outport_tests::need;
 use outport_tests::servers::cloud::Cloud;
 use outport_tests::servers::openssh::{Config, OpenSsh};
-use outport_tests::site::{BUCKET, Partner, Site};
+use outport_tests::site::{BUCKET, Partner, Site, Up, definitions};
 
-use super::drained;
+use super::{drained, until};
 use crate::e2e::on_both;
 
-on_both!(by_hand_first_shown_then_started, by_the_sweep);
+on_both!(by_hand_first_shown_then_started, by_the_sweep, a_bucket_that_is_not_there_costs_no_other_a_listing);
 
 /// Marks what a broken upload left behind, as the workflow of deploy/outport.yaml does.
 fn mark_partial(cloud: &Cloud, key: &str) {
@@ -89,4 +89,32 @@ fn by_the_sweep(site: Site) {
     assert!(site.delivery("older-than-its-rule.txt", "acme/sftp").unwrap().is_none());
     assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
     site.assert_invariants().unwrap();
+}
+
+/// A bucket that a rule watches, and that nobody made.
+const GONE: &str = "gone";
+
+fn a_bucket_that_is_not_there_costs_no_other_a_listing(site: Site) {
+    let cloud = need!(Cloud::start());
+    let server = need!(OpenSsh::start(Config::default()));
+    // A failed bucket is tried again after 10 min: 3 s on this clock. The hours in between are real ones.
+    let site =
+        cloud.settings(site).with("OUTPORT_INTAKE_RECONCILE", "1h").with("OUTPORT_TIMING_SCALE", "0.005");
+    let rule =
+        format!("[[file_group]]\nname = \"others\"\nrule = [{{ bucket = \"{GONE}\", key = \"**\" }}]\n");
+    let file = site.write("both.toml", definitions(&[Partner::at("acme", &server)]) + &rule).unwrap();
+    site.done(["apply", file.to_str().unwrap()]).unwrap();
+    let mut up = Up::start(site.outport(["up", "--roles", "maintainer"])).unwrap();
+    let told = |bucket: &str, word: &str| {
+        let bucket = format!("\"bucket\":\"{bucket}\"");
+        up.log().lines().filter(|line| line.contains(&bucket) && line.contains(word)).count()
+    };
+    until(&site, "the missing bucket is not tried again", || told(GONE, "intake.bucket_missing") >= 3);
+    assert_eq!(told(BUCKET, "compared with the ledger"), 1, "{}", up.log());
+    cloud.wait(cloud.s3.create_bucket().bucket(GONE).send()).unwrap();
+    until(&site, "the bucket that is there now is not compared", || {
+        told(GONE, "compared with the ledger") == 1
+    });
+    assert_eq!(told(BUCKET, "compared with the ledger"), 1, "{}", up.log());
+    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
 }

@@ -8,6 +8,7 @@ use outport_core::{Fault, code};
 use outport_store::batch_runs::{self, Backlog};
 use outport_store::claim_sends::{self, Claim, HandOver};
 use outport_store::claim_transforms::{self, Wanted};
+use outport_store::list::{self, problems::Waits};
 use outport_store::{duty, figures};
 
 use super::on_both;
@@ -24,6 +25,7 @@ on_both!(
     only_workers_that_take_more_count_as_help,
     large_deliveries_get_a_worker_for_each_free_connection,
     only_the_holder_of_the_duty_decides,
+    workers_that_are_let_go_are_nobodys_problem,
     figures_say_what_waits,
 );
 
@@ -280,6 +282,37 @@ async fn only_the_holder_of_the_duty_decides(world: World) {
     let runs = batch_runs::intend(&world.store, duty, WorkKind::Send, &[1]).await.unwrap();
     assert_eq!(runs, None, "a holder that was away decides nothing");
     assert!(batch_runs::open(&world.store).await.unwrap().is_empty());
+}
+
+async fn workers_that_are_let_go_are_nobodys_problem(world: World) {
+    let (store, kind) = (&world.store, WorkKind::Send);
+    let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    let runs = batch_runs::intend(store, duty, kind, &[1, 1, 1]).await.unwrap().unwrap();
+    let other = batch_runs::intend(store, duty, WorkKind::Transform, &[1]).await.unwrap().unwrap();
+    let fault = Fault::new(&code::BATCH_WORKER_FAILED, "it ended badly");
+    assert!(batch_runs::over(store, runs[0].id, RunState::Failed, Some(&fault)).await.unwrap());
+    batch_runs::submitted(store, runs[1].id, "job-1").await.unwrap();
+    let of_workers = async || {
+        let problems = list::problems::list(store).await.unwrap();
+        problems.into_iter().filter(|problem| matches!(problem.waits, Waits::Workers { .. })).count()
+    };
+    assert_eq!(of_workers().await, 1);
+    let let_go = Fault::new(&code::BATCH_LET_GO, "executor.send is local");
+    assert_eq!(batch_runs::let_go(store, duty, kind, &let_go).await.unwrap(), Some(2));
+    assert_eq!(of_workers().await, 0);
+    assert_eq!(batch_runs::failures(store, kind).await.unwrap().in_a_row, 0, "the next one need not wait");
+    let open = batch_runs::open(store).await.unwrap();
+    assert_eq!(open.iter().map(|run| run.id).collect::<Vec<_>>(), [other[0].id], "the other kind goes on");
+    let known = "SELECT count(*) AS n FROM batch_run WHERE kind = 'send' AND state = 'lost' AND fault_code = 'batch.let_go'";
+    assert_eq!(world.number(known).await, 2);
+    // What fails after that is a problem again.
+    let again = batch_runs::intend(store, duty, kind, &[1]).await.unwrap().unwrap();
+    assert!(batch_runs::over(store, again[0].id, RunState::Failed, Some(&fault)).await.unwrap());
+    assert_eq!((of_workers().await, batch_runs::failures(store, kind).await.unwrap().in_a_row), (1, 1));
+    // Whoever lost the duty lets nobody go.
+    world.sql("UPDATE duty SET until = 0").await;
+    duty::hold(store, "batch", worker(), MINUTE).await.unwrap().unwrap();
+    assert_eq!(batch_runs::let_go(store, duty, WorkKind::Transform, &let_go).await.unwrap(), None);
 }
 
 async fn figures_say_what_waits(world: World) {

@@ -11,6 +11,7 @@ use super::world::{World, worker};
 
 on_both!(
     a_duty_is_one_process_at_a_time,
+    the_next_holder_knows_how_far_a_duty_is_done,
     settled_files_go_and_open_ones_stay,
     stored_content_goes_before_its_rows,
     an_endpoint_that_stays_down_is_given_up_only_where_that_was_asked_for,
@@ -36,6 +37,21 @@ async fn a_duty_is_one_process_at_a_time(world: World) {
     // The first one was away and does not know yet.
     assert_eq!(retention::prune_files(&world.store, first, NONE).await.unwrap(), None);
     assert_eq!(retention::prune_files(&world.store, second, NONE).await.unwrap(), Some(0));
+}
+
+async fn the_next_holder_knows_how_far_a_duty_is_done(world: World) {
+    let first = duty(&world).await;
+    assert_eq!(first.done_until(), None);
+    first.is_done_until(&world.store, 1_000).await.unwrap();
+    assert_eq!(duty(&world).await.done_until(), Some(1_000));
+    world.sql("UPDATE duty SET until = 1 WHERE name = 'maintenance'").await;
+    let second = duty::hold(&world.store, "maintenance", worker(), TERM).await.unwrap().unwrap();
+    assert_eq!(second.done_until(), Some(1_000));
+    // The first one was away: what it says late does not count.
+    first.is_done_until(&world.store, 500).await.unwrap();
+    second.is_done_until(&world.store, 2_000).await.unwrap();
+    first.is_done_until(&world.store, 1_500).await.unwrap();
+    assert_eq!(world.number("SELECT done_until AS n FROM duty WHERE name = 'maintenance'").await, 2_000);
 }
 
 async fn settled_files_go_and_open_ones_stay(world: World) {

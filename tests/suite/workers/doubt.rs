@@ -1,9 +1,11 @@
 //! A request whose answer was lost, and hints that come twice, late or never.
 
+use std::time::{Duration, Instant};
+
 use outport_tests::need;
 use outport_tests::servers::fake_batch::Faults;
 use outport_tests::servers::fake_queue::FakeQueue;
-use outport_tests::site::Up;
+use outport_tests::site::{Site, Up};
 use serde_json::json;
 
 use super::{Yard, records};
@@ -55,17 +57,19 @@ fn a_crash_after_the_request_asks_nobody_twice() {
     assert_eq!(yard.batch.jobs().iter().filter(|job| job.request["jobName"] == name).count(), 1);
 }
 
+/// A change as EventBridge tells it.
+fn change(name: &str, status: &str) -> String {
+    json!({"detail-type": "Batch Job State Change", "source": "aws.batch",
+        "detail": {"jobName": name, "jobId": "x", "status": status}})
+    .to_string()
+}
+
 #[test]
 fn hints_only_ring() {
     let queue = need!(FakeQueue::start());
     let (url, endpoint) = (queue.url(), queue.endpoint());
     let more = [("OUTPORT_BATCH_EVENTS", url.as_str()), ("AWS_ENDPOINT_URL_SQS", endpoint.as_str())];
     let yard = need!(Yard::new("batch", "batch", &more));
-    let change = |name: &str, status: &str| {
-        json!({"detail-type": "Batch Job State Change", "source": "aws.batch",
-            "detail": {"jobName": name, "jobId": "x", "status": status}})
-        .to_string()
-    };
     // An end before its beginning, twice; of a job that nobody knows; of somebody else's; and no hint at all.
     for body in [
         change("outport-send-1", "SUCCEEDED"),
@@ -80,11 +84,38 @@ fn hints_only_ring() {
     yard.site.put("a.ndjson", records(1_000)).unwrap();
     yard.site.wait_for_all(1, 600).unwrap();
     // Four are done with; what cannot be read is left for the dead letters.
-    let deadline = std::time::Instant::now() + yard.site.limit(60);
+    let deadline = Instant::now() + yard.site.limit(60);
     while queue.len() > 1 {
-        assert!(std::time::Instant::now() < deadline, "{} left", queue.len());
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(Instant::now() < deadline, "{} left", queue.len());
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert!(yard.runs().iter().all(|run| run["fault_code"].is_null()), "{:#?}", yard.runs());
     yard.close(up, &[]);
+}
+
+#[test]
+fn a_hint_is_followed_at_once() {
+    let queue = need!(FakeQueue::start());
+    let (url, endpoint) = (queue.url(), queue.endpoint());
+    let more = [("OUTPORT_BATCH_EVENTS", url.as_str()), ("AWS_ENDPOINT_URL_SQS", endpoint.as_str())];
+    // Rounds are 10 s apart: nothing else would look in between.
+    let site = need!(Site::on_postgres()).in_real_time();
+    let yard = need!(Yard::on(site, "batch", "local", &more));
+    // A job that is over as soon as Batch has it, and waits for the hint to be found out.
+    yard.batch.set(Faults { no_image: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    let deadline = Instant::now() + yard.site.limit(60);
+    while yard.batch.jobs().first().is_none_or(|job| job.status != "FAILED") {
+        assert!(Instant::now() < deadline, "{}", up.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // It was asked for at the end of a round: the next one is 10 s away. The queue is looked at all the time and answers
+    // at once, a hint is one notice, and a round of one run a few statements: 3 s are for a busy machine.
+    let name = yard.batch.jobs()[0].request["jobName"].as_str().unwrap().to_owned();
+    queue.say(move || change(&name, "FAILED"));
+    up.wait_for_log("batch.worker_failed", Duration::from_secs(3)).unwrap();
+    yard.batch.set(Faults::default());
+    yard.site.wait_for_all(1, 600).unwrap();
+    yard.close(up, &["a.ndjson"]);
 }

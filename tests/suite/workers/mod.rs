@@ -93,3 +93,9 @@ fn records(size: usize) -> String {
     let line = "{\"claim\":1234567,\"patient\":\"somebody\",\"amount\":12.50,\"note\":\"0123456789012345678901234567890123456789\"}\n";
     line.repeat(size.div_ceil(line.len()))
 }
+
+/// What the partner gets of [`records`].
+fn records_as_csv(records: &str) -> String {
+    let line = "1234567,somebody,12.50,0123456789012345678901234567890123456789\n";
+    format!("claim,patient,amount,note\n{}", line.repeat(records.lines().count()))
+}

@@ -1,10 +1,13 @@
 //! Batch that cannot, or does not want to.
 
 use outport_tests::need;
+use outport_tests::process::Outport;
 use outport_tests::servers::fake_batch::Faults;
+use outport_tests::site::Up;
 use serde_json::json;
 
 use super::{Yard, done, records};
+use crate::aws::until;
 
 #[test]
 fn what_no_machine_is_found_for_is_given_up_and_done_by_the_service() {
@@ -115,5 +118,35 @@ fn a_service_that_is_down_costs_a_request_now_and_then() {
     up.wait_for_log("aws.request_failed", yard.site.limit(120)).unwrap();
     yard.batch.set(Faults::default());
     yard.site.wait_for_all(1, 600).unwrap();
+    yard.close(up, &[]);
+}
+
+#[test]
+fn workers_are_let_go_when_the_service_does_their_work_again() {
+    let yard = need!(Yard::new("batch", "batch", &[]));
+    yard.batch.set(Faults { no_machines: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let mut with_batch = yard.site.up().unwrap();
+    until(&yard.site, "nobody was asked for", || yard.runs().iter().any(|run| run["state"] == "submitted"));
+    assert_eq!(with_batch.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", with_batch.log());
+    // Transforms first: its workers are let go by the holder of the duty, who still starts others.
+    let local = |call: Outport, kind: &str| call.env(&format!("OUTPORT_EXECUTOR_{kind}"), "local");
+    let mut half = Up::start(local(yard.site.outport(["up"]), "TRANSFORM")).unwrap();
+    let of = |kind: &str| yard.runs().into_iter().filter(|run| run["kind"] == kind).collect::<Vec<_>>();
+    until(&yard.site, "the worker is still waited for", || {
+        of("transform").iter().all(|run| run["state"] == "lost")
+    });
+    until(&yard.site, "nobody was asked for", || of("send").iter().any(|run| run["state"] == "submitted"));
+    assert_eq!(half.stop(yard.site.limit(30)).unwrap().code(), Some(0), "{}", half.log());
+    let up = Up::start(local(local(yard.site.outport(["up"]), "TRANSFORM"), "SEND")).unwrap();
+    yard.site.wait_for_all(1, 60).unwrap();
+    until(&yard.site, "the worker is still waited for", || {
+        of("send").iter().all(|run| run["state"] == "lost")
+    });
+    for run in yard.runs() {
+        assert_eq!(run["fault_code"], "batch.let_go", "{run:#}");
+    }
+    assert_eq!(yard.site.json(["problems"]).unwrap(), json!([]));
+    yard.batch.set(Faults::default());
     yard.close(up, &[]);
 }

@@ -107,6 +107,9 @@ codes! {
     BATCH_JOB_UNKNOWN = "batch.job_unknown", Engine, Later,
         "Batch does not know a job that it took",
         "somebody removed it, or it ended more than a week ago; another worker is asked for if there is work";
+    BATCH_LET_GO = "batch.let_go", Engine, Never,
+        "the executor is local again while a worker of Batch was not known to be over",
+        "nothing: the worker ends by itself when it finds no work, and the service does the rest";
 
     // --- transforms ---
     TRANSFORM_FAILED = "transform.failed", Input, Never,

@@ -20,6 +20,7 @@ pub struct Model {
     pub intent_at: i64,
     pub state_at: Option<i64>,
     pub ended_at: Option<i64>,
+    pub let_go_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

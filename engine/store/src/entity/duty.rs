@@ -10,6 +10,7 @@ pub struct Model {
     pub holder: Option<Uuid>,
     pub epoch: i64,
     pub until: i64,
+    pub done_until: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

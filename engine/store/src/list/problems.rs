@@ -274,7 +274,7 @@ async fn workers(store: &Store) -> Result<Vec<Problem>, StoreError> {
             .read(
                 doing,
                 "SELECT fault_code, fault, ended_at FROM batch_run r \
-                 WHERE r.kind = $1 AND r.state IN ('failed', 'lost') AND r.ended_at > \
+                 WHERE r.kind = $1 AND r.state IN ('failed', 'lost') AND r.let_go_at IS NULL AND r.ended_at > \
                    (SELECT coalesce(max(s.ended_at), 0) FROM batch_run s WHERE s.kind = $1 AND s.state = 'succeeded') \
                  ORDER BY r.ended_at DESC LIMIT $2",
                 args![worker.as_str(), CAP + 1],

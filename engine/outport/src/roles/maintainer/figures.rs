@@ -1,8 +1,10 @@
 //! The figures that alarms watch, as lines of the log in CloudWatch's embedded metric format. deploy/metrics.toml lists
 //! them.
 
-use outport_core::Millis;
+use std::time::Duration;
+
 use outport_core::timing::millis;
+use outport_core::{Fault, Millis};
 use outport_store::figures::{self, Figures};
 use outport_store::{StoreError, duty};
 use serde_json::json;
@@ -15,19 +17,17 @@ use crate::roles::after_failure;
 pub async fn run(engine: &Engine) {
     let Some(namespace) = &engine.metrics_namespace else { return };
     let every = engine.timing.figures;
-    let mut since = None;
+    let mut failures = 0;
     while !engine.is_stopping() {
-        let wait = match line(engine, namespace, &mut since).await {
-            Ok(Some(line)) => {
-                if let Err(fault) = output::line(&line) {
-                    tracing::warn!(code = fault.code.name, "{fault}");
-                }
+        let wait = match line(engine, namespace).await {
+            Ok(()) => {
+                failures = 0;
                 every
             }
-            Ok(None) => every,
-            Err(error) => {
-                tracing::warn!(code = error.fault().code.name, "{error}");
-                after_failure(1).min(every)
+            Err(fault) => {
+                tracing::warn!(code = fault.code.name, "{fault}");
+                failures += 1;
+                after_failure(failures).min(every)
             }
         };
         engine.pause(wait).await;
@@ -37,25 +37,29 @@ pub async fn run(engine: &Engine) {
 /// Entries of the history may become visible this much after the time in their ids: transactions are short.
 const LATE: Millis = 5_000;
 
-/// `None`: another process writes it. `since`: until when failures are counted already.
-async fn line(
-    engine: &Engine,
-    namespace: &str,
-    since: &mut Option<Millis>,
-) -> Result<Option<String>, StoreError> {
+/// Failures are counted from no further back: they stand in `outport problems`, and this alarm is about today.
+const LONGEST: Millis = 24 * 3_600_000;
+
+/// Nothing, where another process writes it.
+async fn line(engine: &Engine, namespace: &str) -> Result<(), Fault> {
+    let fault = |error: StoreError| error.fault();
     let store = &engine.store;
     let term = 2 * engine.timing.figures;
-    if duty::hold(store, "figures", engine.worker, term).await?.is_none() {
-        *since = None;
-        return Ok(None);
-    }
-    let read = figures::read(store).await?;
+    let held = duty::hold(store, "figures", engine.worker, term).await.map_err(fault)?;
+    let Some(duty) = held else { return Ok(()) };
+    let read = figures::read(store).await.map_err(fault)?;
     let until = read.now - LATE;
-    // Whoever takes the duty over begins with one rhythm's worth: an alarm that rings twice is better than none.
-    let from = since.unwrap_or(until - millis(engine.timing.figures));
-    let failed = figures::failed_between(store, from, until).await?;
-    *since = Some(until);
-    Ok(Some(embedded(namespace, read, failed)))
+    let since = counted_until(duty.done_until(), until, engine.timing.figures);
+    let failed = figures::failed_between(store, since, until).await.map_err(fault)?;
+    output::line(&embedded(namespace, read, failed))?;
+    // After the line: whoever dies in between has it counted once more. An alarm that rings twice is better than none.
+    duty.is_done_until(store, until).await.map_err(fault)
+}
+
+/// Where the last line ended, whoever wrote it: a maintainer is followed by another after two to three minutes, and what failed
+/// meanwhile is in no line yet. The very first one begins with one rhythm's worth.
+fn counted_until(last: Option<Millis>, until: Millis, every: Duration) -> Millis {
+    last.unwrap_or(until - millis(every)).max(until - LONGEST)
 }
 
 /// One line of CloudWatch's embedded metric format, without dimensions: an alarm then needs none.
@@ -84,6 +88,14 @@ fn embedded(namespace: &str, read: Figures, failed: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counting_goes_on_where_it_ended_but_not_for_ever() {
+        let (now, minute) = (1_767_323_045_678, Duration::from_secs(60));
+        assert_eq!(counted_until(None, now, minute), now - 60_000);
+        assert_eq!(counted_until(Some(now - 180_000), now, minute), now - 180_000);
+        assert_eq!(counted_until(Some(now - 2 * LONGEST), now, minute), now - LONGEST);
+    }
 
     #[test]
     fn a_line_has_what_cloudwatch_looks_for() {

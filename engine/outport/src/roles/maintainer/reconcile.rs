@@ -1,6 +1,8 @@
 //! The sweep over buckets of S3: now and then they are compared with the ledger, and what no event told is taken in.
 
-use std::time::Instant;
+mod turns;
+
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use outport_core::event::EventSource;
@@ -12,51 +14,63 @@ use crate::engine::Engine;
 use crate::reconcile::{Comparison, Scope, TakenIn, Tally};
 use crate::storage::S3;
 
-/// Compares each bucket once in `engine.reconcile`, whoever of the processes does it.
+use turns::{Due, Turns};
+
+/// Compares each bucket once in `engine.reconcile`, whoever of the processes does it, and sooner only one that could not be read.
 pub async fn run(engine: &Engine) -> Result<(), Fault> {
     let (Some(every), Some(s3)) = (engine.reconcile, engine.storage.s3()) else {
         engine.stopped().await;
         return Ok(());
     };
     // Soon after a start, since nobody knows what was lost before; then in its rhythm.
-    let mut due = Instant::now() + every.min(engine.timing.rederive);
+    let all_from = |first| Turns::new(every, engine.timing.retain, first);
+    let mut turns = all_from(Instant::now() + every.min(engine.timing.rederive));
+    let mut due = turns.next_at();
     while !engine.is_stopping() {
         engine.pause(due.saturating_duration_since(Instant::now())).await;
         if engine.is_stopping() {
             break;
         }
-        // Whoever begins holds it for the whole rhythm: the others need not do the same. If it dies they see that soon after.
-        let wait = match duty::hold(&engine.store, "reconcile", engine.worker, every).await {
-            Ok(Some(_)) => match sweep(engine, s3).await {
-                Ok(true) => every,
-                Ok(false) => engine.timing.retain,
+        let soon = |wait: Duration| Instant::now() + wait.min(every);
+        // Whoever begins holds it for the whole rhythm, and no try of a single bucket makes that longer: the others need not do
+        // the same. If it dies they see that soon after.
+        let now = Instant::now();
+        let (term, turn) = (turns.until_all(now), turns.due(now));
+        due = match duty::hold(&engine.store, "reconcile", engine.worker, term).await {
+            Ok(Some(_)) => match sweep(engine, s3, &turn, &mut turns).await {
+                Ok(()) => turns.next_at(),
                 Err(fault) => {
                     let told = engine.told(&fault);
                     tracing::warn!(code = fault.code.name, hint = fault.hint(), "{told}");
-                    engine.timing.rederive
+                    soon(engine.timing.rederive)
                 }
             },
-            Ok(None) => engine.timing.retain,
+            // Whoever has it looks after those that failed, too; if it is free one day, all are due.
+            Ok(None) => {
+                turns = all_from(Instant::now());
+                soon(engine.timing.retain)
+            }
             Err(error) => {
                 tracing::warn!(code = error.fault().code.name, "{error}");
-                engine.timing.rederive
+                soon(engine.timing.rederive)
             }
         };
-        due = Instant::now() + wait.min(every);
     }
     Ok(())
 }
 
-/// Compares every bucket that a rule watches; whether all of them could be.
-async fn sweep(engine: &Engine, s3: &S3) -> Result<bool, Fault> {
-    let mut are_all = true;
+/// Compares each bucket that a rule watches and whose turn it is.
+async fn sweep(engine: &Engine, s3: &S3, turn: &Due, turns: &mut Turns) -> Result<(), Fault> {
     let buckets =
         routes::watched_since(&engine.store, millis(engine.horizon)).await.map_err(|e| e.fault())?;
     let until: Millis = Timestamp::now().as_millisecond() - millis(engine.timing.grace);
-    for (bucket, since) in buckets {
+    turns.keep(|bucket| buckets.iter().any(|(watched, _)| watched == bucket));
+    for (bucket, since) in buckets.into_iter().filter(|(bucket, _)| turn.has(bucket)) {
         let scope = Scope { bucket: &bucket, prefix: "", since, until, source: EventSource::Sweep };
         // One bucket that cannot be read keeps no other from being compared.
-        match sweep_bucket(engine, Comparison::new(&engine.store, &s3.store, scope)).await {
+        let compared = sweep_bucket(engine, Comparison::new(&engine.store, &s3.store, scope)).await;
+        turns.was(&bucket, compared.is_ok(), Instant::now());
+        match compared {
             Ok(tally) if tally.missed > 0 => {
                 engine.metrics.files_missed.inc_by(tally.missed);
                 tracing::warn!(
@@ -70,7 +84,6 @@ async fn sweep(engine: &Engine, s3: &S3) -> Result<bool, Fault> {
                 tracing::info!(bucket, listed = tally.listed, "compared with the ledger: nothing was missed");
             }
             Err(fault) => {
-                are_all = false;
                 tracing::warn!(
                     bucket,
                     code = fault.code.name,
@@ -84,7 +97,10 @@ async fn sweep(engine: &Engine, s3: &S3) -> Result<bool, Fault> {
             break;
         }
     }
-    Ok(are_all)
+    if *turn == Due::All {
+        turns.all_were(Instant::now());
+    }
+    Ok(())
 }
 
 /// Ends early when the engine stops: the next process begins anew.

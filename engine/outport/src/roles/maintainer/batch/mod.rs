@@ -4,6 +4,7 @@
 //! for it before anything is submitted again.
 
 mod hints;
+mod let_go;
 mod look;
 mod submit;
 
@@ -62,6 +63,7 @@ impl Workforce {
 /// Runs until the engine stops.
 pub async fn run(engine: &Engine) -> Result<(), Fault> {
     let Some(workforce) = &engine.batch else {
+        let_go::when_nobody_starts_them(engine).await;
         engine.stopped().await;
         return Ok(());
     };
@@ -71,7 +73,7 @@ pub async fn run(engine: &Engine) -> Result<(), Fault> {
 }
 
 async fn rounds(engine: &Engine, workforce: &Workforce) {
-    let mut foreman = Foreman { engine, workforce, unsent: BTreeSet::new() };
+    let mut foreman = Foreman { engine, workforce, unsent: BTreeSet::new(), has_let_go: false };
     let mut failures = 0;
     while !engine.is_stopping() {
         let wait = match foreman.round().await {
@@ -98,6 +100,8 @@ struct Foreman<'a> {
     workforce: &'a Workforce,
     /// Runs without a request that Batch may have taken: they need not be looked for.
     unsent: BTreeSet<Uuid>,
+    /// Of the kinds that are the service's own.
+    has_let_go: bool,
 }
 
 impl Foreman<'_> {
@@ -107,6 +111,9 @@ impl Foreman<'_> {
         let term = 3 * engine.timing.scale_workers;
         let held = duty::hold(&engine.store, "batch", engine.worker, term).await.map_err(|e| e.fault())?;
         let Some(duty) = held else { return Ok(()) };
+        if !self.has_let_go {
+            self.has_let_go = let_go::of_service(engine, duty).await?;
+        }
         let mut requests_left = REQUESTS_A_ROUND;
         self.look(&mut requests_left).await?;
         for (kind, executor) in engine.executors.of_batch() {
