@@ -5,7 +5,7 @@ use std::time::Duration;
 use outport_tests::need;
 use outport_tests::servers::cloud::Cloud;
 use outport_tests::servers::fake_queue::{FakeQueue, Faults};
-use outport_tests::set::{Set, set};
+use outport_tests::set::{self, Set, set};
 use outport_tests::site::{BUCKET, Site};
 use outport_tests::usage::memory_mib;
 
@@ -73,6 +73,7 @@ fn a_long_one_needs_no_memory(site: Site) {
     let peak = memory_mib(up.pid(), "VmHWM").unwrap();
     assert_eq!(recorded(&site), messages);
     assert!(peak < 80.0 && peak < early + 20.0, "{early} MiB early, {peak} MiB at most");
+    set::tell(&format!("{messages} messages: {early:.0} MiB after a tenth of them, {peak:.0} MiB at most"));
     assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
 }
 
