@@ -10,6 +10,66 @@ use crate::transform::{Finish, Summary, Transform};
 /// buffers.
 const READ_BYTES: usize = 256 << 10;
 
+/// Where the output of a transform goes.
+pub trait Output: Write {
+    /// Whether [`start_over`](Output::start_over) can do its work. Asked once, before anything is written.
+    fn can_start_over(&self) -> bool;
+
+    /// Throws away what was written; writing begins anew.
+    ///
+    /// # Errors
+    /// What was written could not be taken back.
+    fn start_over(&mut self) -> io::Result<()>;
+}
+
+impl Output for Vec<u8> {
+    fn can_start_over(&self) -> bool {
+        true
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
+}
+
+/// A file that this output alone fills, from its beginning.
+impl Output for std::io::BufWriter<std::fs::File> {
+    fn can_start_over(&self) -> bool {
+        true
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.get_mut().set_len(0)?;
+        io::Seek::rewind(self.get_mut())
+    }
+}
+
+/// Output that cannot be taken back: a pipe, a socket.
+#[derive(Debug)]
+pub struct Once<W>(pub W);
+
+impl<W: Write> Write for Once<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<W: Write> Output for Once<W> {
+    fn can_start_over(&self) -> bool {
+        false
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        Err(io::Error::other("it cannot be taken back"))
+    }
+}
+
 /// Runs `transform` over what `open` gives and writes the result to `out`. `open` is called once for each
 /// pass and must give the same bytes each time.
 ///
@@ -26,13 +86,16 @@ const READ_BYTES: usize = 256 << 10;
 /// # Errors
 /// The transform's own fault, or `local.io_failed` when reading or writing fails. What was written until then
 /// is to be thrown away.
-pub fn run<R: Read, W: Write + ?Sized>(
+pub fn run<R: Read>(
     transform: &mut dyn Transform,
     mut open: impl FnMut() -> io::Result<R>,
-    out: &mut W,
+    out: &mut dyn Output,
 ) -> Result<Summary, Fault> {
     let mut buffer = vec![0; READ_BYTES];
     let mut ready = Vec::new();
+    if !out.can_start_over() {
+        transform.write_once();
+    }
     loop {
         let mut input = open().map_err(|error| io_fault("open the transform's input", &error))?;
         loop {
@@ -49,16 +112,28 @@ pub fn run<R: Read, W: Write + ?Sized>(
                 write_out(out, &mut ready)?;
             }
         }
-        let finish = transform.finish(&mut ready)?;
-        write_out(out, &mut ready)?;
-        if let Finish::Done(summary) = finish {
-            out.flush().map_err(|error| io_fault("write the transform's output", &error))?;
-            return Ok(summary);
+        loop {
+            let finish = transform.finish(&mut ready)?;
+            write_out(out, &mut ready)?;
+            match finish {
+                Finish::More => {}
+                // Nothing was written to what cannot start over.
+                Finish::Again if !out.can_start_over() => break,
+                Finish::Again => {
+                    out.start_over()
+                        .map_err(|error| io_fault("start the transform's output anew", &error))?;
+                    break;
+                }
+                Finish::Done(summary) => {
+                    out.flush().map_err(|error| io_fault("write the transform's output", &error))?;
+                    return Ok(summary);
+                }
+            }
         }
     }
 }
 
-fn write_out<W: Write + ?Sized>(out: &mut W, ready: &mut Vec<u8>) -> Result<(), Fault> {
+fn write_out(out: &mut dyn Output, ready: &mut Vec<u8>) -> Result<(), Fault> {
     out.write_all(ready).map_err(|error| io_fault("write the transform's output", &error))?;
     ready.clear();
     Ok(())
@@ -95,7 +170,7 @@ mod tests {
         assert!(fault.message.starts_with("could not open the transform's input: "), "{fault}");
         let fault = run(&mut PassThrough::new(), || Ok(Broken), &mut Vec::new()).unwrap_err();
         assert_eq!(fault.message, "could not read the transform's input: disk gone");
-        let fault = run(&mut PassThrough::new(), || Ok(&b"x"[..]), &mut Broken).unwrap_err();
+        let fault = run(&mut PassThrough::new(), || Ok(&b"x"[..]), &mut Once(Broken)).unwrap_err();
         assert_eq!(fault.message, "could not write the transform's output: disk full");
         assert_eq!(fault.code, &code::IO_FAILED);
     }

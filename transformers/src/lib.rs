@@ -6,7 +6,7 @@ mod kinds;
 mod pass_through;
 mod transform;
 
-pub use drive::run;
+pub use drive::{Once, Output, run};
 pub use json_csv::{JsonToCsv, Limits};
 pub use kinds::{KindInfo, build, kinds};
 pub use pass_through::PassThrough;

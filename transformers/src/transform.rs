@@ -29,11 +29,17 @@ pub const OUT_FULL: usize = 1 << 20;
 ///             rest = &rest[taken..];
 ///             sink.append(&mut out);
 ///         }
-///         let finish = transform.finish(&mut out)?;
+///         let mut finish = transform.finish(&mut out)?;
 ///         sink.append(&mut out);
+///         while finish == Finish::More {
+///             finish = transform.finish(&mut out)?;
+///             sink.append(&mut out);
+///         }
 ///         match finish {
-///             Finish::Again => continue,
+///             // What was put out so far is void.
+///             Finish::Again => sink.clear(),
 ///             Finish::Done(summary) => return Ok(summary),
+///             Finish::More => unreachable!("asked for below until there is no more"),
 ///         }
 ///     }
 /// }
@@ -46,8 +52,12 @@ pub const OUT_FULL: usize = 1 << 20;
 /// After a fault the output so far is worthless and must not become visible; every further call returns the
 /// same fault.
 pub trait Transform: Send {
+    /// Says before the first push that output cannot be taken back (a pipe): nothing may be put out before it is certain
+    /// that no pass ends with [`Finish::Again`] behind it. May cost a pass more.
+    fn write_once(&mut self) {}
+
     /// Takes bytes from the front of `chunk`, appends finished output to `out`, and says how many bytes it
-    /// took: at least one of a chunk that has any, fewer than all once `out` holds [`OUT_FULL`]. The caller
+    /// took: fewer than all, or none, once `out` holds [`OUT_FULL`]. The caller
     /// then empties `out` and pushes the rest. Where the input is cut into chunks has no influence on the
     /// output or on a fault.
     ///
@@ -64,10 +74,12 @@ pub trait Transform: Send {
 
 /// What comes after a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a transform that wants another pass has not written its output yet"]
+#[must_use = "the output may have to be written anew, or go on"]
 pub enum Finish {
-    /// The same bytes have to be pushed once more, from the beginning. A pass that ends so has written
-    /// nothing.
+    /// The output is not complete: empty `out` and finish once more.
+    More,
+    /// The same bytes have to be pushed once more, from the beginning. What was put out until now is void (nothing was, after
+    /// [`Transform::write_once`]).
     Again,
     /// The output is complete.
     Done(Summary),

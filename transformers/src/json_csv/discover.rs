@@ -1,8 +1,13 @@
-//! The first pass: which columns there are.
+//! Finding the columns.
+
+use outport_core::Fault;
 
 use super::cursor::Cursor;
+use super::fast::Fast;
 use super::limits::Limits;
 use super::problem::Problem;
+use super::reading::Stage;
+use super::scanner::Scanner;
 use super::schema::Schema;
 use super::sink::{Flow, Kind, Sink};
 
@@ -11,12 +16,16 @@ use super::sink::{Flow, Kind, Sink};
 pub(super) struct Discover {
     limits: Limits,
     pub(super) schema: Schema,
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
 }
 
 impl Discover {
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits, schema: Schema::new(), cursor: Cursor::default() }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Checked where a value or an object ends: between a key and its value the count may be one too high,
@@ -62,10 +71,70 @@ impl Sink for Discover {
     }
 
     fn end_record(&mut self) -> Flow {
-        Flow::Continue
+        // The next one may be of a known shape.
+        Flow::Enough
     }
 
     fn pointer(&self) -> Option<String> {
         self.cursor.pointer(&self.schema)
+    }
+}
+
+/// Finding the columns of a whole input: what repeats is gone over the fast way.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    pub(super) sink: Discover,
+    known: Option<Fast>,
+    /// The schema's changes when `known` was made.
+    known_changes: u64,
+    /// Records that were read the strict way since then.
+    strict: u32,
+    /// How many of them make it worth while to make `known` anew.
+    patience: u32,
+}
+
+impl Stage for Discovery {
+    /// Reads all of the piece, and puts nothing out.
+    fn scan(&mut self, scanner: &mut Scanner, piece: &[u8], _: &mut Vec<u8>) -> Result<usize, Fault> {
+        let mut at = 0;
+        while at < piece.len() {
+            if let (Some(separator), Some(known)) = (scanner.separator(), &mut self.known) {
+                let run = known.known(&piece[at..], separator);
+                scanner.passed(run);
+                at += run.bytes;
+                if at == piece.len() {
+                    break;
+                }
+            }
+            at += scanner.scan(&piece[at..], &mut self.sink)?;
+            self.learn();
+        }
+        Ok(at)
+    }
+
+    fn end(&mut self, scanner: &mut Scanner) -> Result<(), Fault> {
+        scanner.finish(&self.sink)
+    }
+
+    fn fault(&self, scanner: &Scanner, problem: &Problem) -> Fault {
+        scanner.fault(problem, &self.sink)
+    }
+}
+
+impl Discovery {
+    pub(super) fn new(sink: Discover) -> Self {
+        Self { sink, known: None, known_changes: 0, strict: 0, patience: 1 }
+    }
+
+    /// Makes the known shape anew when it has missed something: after the first record, and then each time after twice as many
+    /// strict records, so that an input of ever new shapes costs no more than those records do.
+    fn learn(&mut self) {
+        self.strict += 1;
+        if self.strict >= self.patience && self.known_changes != self.sink.schema.changes() {
+            self.known = Some(Fast::to_know(&self.sink.schema, self.sink.limits));
+            self.known_changes = self.sink.schema.changes();
+            self.strict = 0;
+            self.patience = self.patience.saturating_mul(2).min(1 << 16);
+        }
     }
 }

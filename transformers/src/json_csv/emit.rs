@@ -1,55 +1,50 @@
-//! The second pass: one row a record.
+//! Writing the rows.
+
+use outport_core::Fault;
 
 use super::cursor::Cursor;
+use super::discover::Discover;
+use super::fast::Fast;
 use super::problem::Problem;
+use super::reading::Stage;
 use super::row::{Row, write_header};
+use super::scanner::Scanner;
 use super::schema::{Conflict, Schema};
 use super::sink::{Flow, Kind, Sink};
 use crate::transform::OUT_FULL;
 
-/// What the second pass keeps between two pushes.
+/// What to do with a key or a value that the settled schema has no column for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnLate {
+    /// The schema was made from the front of this input: it grows, and the rows so far are to be written anew.
+    Grow,
+    /// The schema was made from all of this input, so the input is another one now.
+    Refuse,
+}
+
+/// Rows of a settled schema.
 #[derive(Debug)]
 pub(super) struct Emit {
-    schema: Schema,
-    cursor: Cursor,
+    /// Takes what comes late, with the same limits and faults as before.
+    discover: Discover,
     row: Row,
-    /// The header line until it is written.
-    header: Vec<u8>,
     columns: usize,
+    on_late: OnLate,
+    is_late: bool,
 }
 
 impl Emit {
-    /// Settles the schema of the first pass.
-    pub(super) fn new(mut schema: Schema) -> Result<Self, (Schema, Conflict)> {
-        match schema.settle() {
-            Err(conflict) => Err((schema, conflict)),
-            Ok(names) => {
-                let mut header = Vec::new();
-                write_header(&names, &mut header);
-                let columns = names.len();
-                Ok(Self { schema, cursor: Cursor::default(), row: Row::new(columns), header, columns })
-            }
+    fn late(&mut self) -> Result<(), Problem> {
+        match self.on_late {
+            OnLate::Grow => self.is_late = true,
+            OnLate::Refuse => return Err(Problem::Changed),
         }
-    }
-
-    /// Moves the header line to `out`, the first time.
-    pub(super) fn write_header(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.header);
-    }
-
-    /// How many columns the output has.
-    pub(super) fn columns(&self) -> usize {
-        self.columns
+        Ok(())
     }
 
     /// The sink for one push.
     pub(super) fn to<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Emitting<'a> {
         Emitting { emit: self, out }
-    }
-
-    #[cfg(test)]
-    pub(super) fn retained_bytes(&self) -> usize {
-        self.schema.retained_bytes() + self.row.retained_bytes() + self.header.capacity()
     }
 }
 
@@ -61,25 +56,25 @@ pub(super) struct Emitting<'a> {
 
 impl Sink for Emitting<'_> {
     fn begin_record(&mut self, number: u64) {
-        self.emit.cursor.begin_record(number);
+        self.emit.discover.begin_record(number);
         self.emit.row.clear();
     }
 
     fn open_object(&mut self) {
-        self.emit.cursor.open_object();
+        self.emit.discover.open_object();
     }
 
     fn key(&mut self, key: &[u8]) -> Result<(), Problem> {
-        let Emit { schema, cursor, .. } = &mut *self.emit;
+        let Discover { schema, cursor, .. } = &self.emit.discover;
         let (object, guess) = cursor.object();
-        // The first pass saw every key of the same bytes.
-        let child = schema.child(object, key, guess).ok_or(Problem::Changed)?;
-        cursor.step(schema, child)
+        if schema.child(object, key, guess).is_none() {
+            self.emit.late()?;
+        }
+        self.emit.discover.key(key)
     }
 
     fn close_object(&mut self) -> Result<(), Problem> {
-        self.emit.cursor.close_object();
-        Ok(())
+        self.emit.discover.close_object()
     }
 
     fn cell(&mut self, bytes: &[u8]) {
@@ -87,22 +82,107 @@ impl Sink for Emitting<'_> {
     }
 
     fn end_cell(&mut self, kind: Kind) -> Result<(), Problem> {
-        let Emit { schema, cursor, row, .. } = &mut *self.emit;
+        let Discover { schema, cursor, .. } = &self.emit.discover;
         match schema.column(cursor.here()) {
-            Some(column) => row.set(column, kind),
+            Some(column) => self.emit.row.set(column, kind),
             // A null where other records have an object: the object's columns stay empty.
             None if kind == Kind::Null => {}
-            None => return Err(Problem::Changed),
+            None => self.emit.late()?,
         }
-        Ok(())
+        self.emit.discover.end_cell(kind)
     }
 
     fn end_record(&mut self) -> Flow {
-        self.emit.row.write(self.out);
-        if self.out.len() >= OUT_FULL { Flow::Enough } else { Flow::Continue }
+        if !self.emit.is_late {
+            self.emit.row.write(self.out);
+        }
+        Flow::Enough
     }
 
     fn pointer(&self) -> Option<String> {
-        self.emit.cursor.pointer(&self.emit.schema)
+        self.emit.discover.pointer()
+    }
+}
+
+/// Writing all rows of an input: the fast way, and the strict one where that stops.
+#[derive(Debug)]
+pub(super) struct Emission {
+    pub(super) sink: Emit,
+    fast: Fast,
+    /// The header line until it is written.
+    header: Vec<u8>,
+}
+
+impl Emission {
+    /// Settles the schema.
+    pub(super) fn new(mut discover: Discover, on_late: OnLate) -> Result<Self, (Schema, Conflict)> {
+        let names = match discover.schema.settle() {
+            Err(conflict) => return Err((discover.schema, conflict)),
+            Ok(names) => names,
+        };
+        // Records are counted anew.
+        discover.cursor = Cursor::default();
+        let mut header = Vec::new();
+        write_header(&names, &mut header);
+        let columns = names.len();
+        let fast = Fast::to_rows(&discover.schema, discover.limits());
+        Ok(Self {
+            sink: Emit { discover, row: Row::new(columns), columns, on_late, is_late: false },
+            fast,
+            header,
+        })
+    }
+
+    /// Moves the header line to `out`, the first time.
+    pub(super) fn write_header(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.header);
+    }
+
+    /// How many columns the output has.
+    pub(super) fn columns(&self) -> usize {
+        self.sink.columns
+    }
+
+    /// The schema with what came late, if something did.
+    pub(super) fn into_late(self) -> Discover {
+        self.sink.discover
+    }
+
+    #[cfg(test)]
+    pub(super) fn retained_bytes(&self) -> usize {
+        self.sink.discover.schema.retained_bytes() + self.sink.row.retained_bytes() + self.header.capacity()
+    }
+
+    /// Whether a column came late: the rows so far are ragged.
+    pub(super) fn is_late(&self) -> bool {
+        self.sink.is_late
+    }
+}
+
+impl Stage for Emission {
+    /// Reads from the front of `piece`: all of it, or until `out` is full or a column comes late, and then to the end of that
+    /// record.
+    fn scan(&mut self, scanner: &mut Scanner, piece: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
+        let mut at = 0;
+        while at < piece.len() && out.len() < OUT_FULL && !self.sink.is_late {
+            if let Some(separator) = scanner.separator() {
+                let run = self.fast.rows(&piece[at..], separator, out);
+                scanner.passed(run);
+                at += run.bytes;
+                if out.len() >= OUT_FULL {
+                    break;
+                }
+            }
+            at += scanner.scan(&piece[at..], &mut self.sink.to(out))?;
+        }
+        Ok(at)
+    }
+
+    fn end(&mut self, scanner: &mut Scanner) -> Result<(), Fault> {
+        scanner.finish(&self.sink.discover)
+    }
+
+    fn fault(&self, scanner: &Scanner, problem: &Problem) -> Fault {
+        scanner.fault(problem, &self.sink.discover)
     }
 }

@@ -1,14 +1,16 @@
-//! `json-to-csv`: records of JSON to rows of CSV, in two passes over the same bytes.
+//! `json-to-csv`: records of JSON to rows of CSV.
 //!
-//! The first pass finds the columns, the second writes the rows. Both run the same strict scanner; neither
-//! keeps more than the schema and one record. One pass would have to guess the header from the front of the
-//! file, and the key that comes late is the very fault to avoid (README, "Columns").
+//! The columns have to be known before the first row. The front of the input is held and gone over for them; most inputs show
+//! all of theirs there, and are converted in the same pass. When a column comes late the rest is only gone over, and a second
+//! pass over the same bytes writes the rows: no row is ever ragged, nothing is spilled, and memory does not grow with the file.
 
 mod cursor;
 mod discover;
 mod emit;
+mod fast;
 mod limits;
 mod problem;
+mod reading;
 mod row;
 mod scanner;
 mod schema;
@@ -19,42 +21,67 @@ use outport_core::{Fault, code};
 
 pub use self::limits::Limits;
 
-use self::discover::Discover;
-use self::emit::Emit;
+use self::discover::{Discover, Discovery};
+use self::emit::{Emission, OnLate};
 use self::problem::Problem;
-use self::scanner::Scanner;
+use self::reading::{Reading, Size, Stage};
 use self::schema::{Conflict, Schema};
-use self::utf8::{After, Cut};
 use crate::transform::{Finish, OUT_FULL, Summary, Transform};
 
-/// Bytes that are checked for UTF-8 at once. When the sink has enough in the middle of a block, what is left
-/// of it is checked again with the next push, so a block is small beside [`OUT_FULL`].
-const BLOCK: usize = 16 << 10;
+/// Bytes at the front of the input that are held to find the columns in: 8 MiB. Keys that come later cost a second pass; more
+/// would cost memory in every conversion.
+const FRONT: usize = 8 << 20;
 
 /// Converts JSON records to CSV: header, comma, LF, minimal quotes; every column of the whole file in every
 /// row. What exactly becomes what is in the crate's README.
 #[derive(Debug)]
 pub struct JsonToCsv {
     limits: Limits,
-    scanner: Scanner,
-    cut: Cut,
+    front: usize,
+    reading: Reading,
     phase: Phase,
+    writes_once: bool,
     bytes_out: u64,
 }
 
 #[derive(Debug)]
 enum Phase {
-    Discover(Discover),
-    Emit { emit: Emit, first: FirstPass },
+    /// Finding the columns of the front, which is held.
+    Front {
+        discovery: Discovery,
+        held: Vec<u8>,
+    },
+    /// Finding the columns of the rest: no row is written in this pass.
+    Discover(Discovery),
+    /// Writing rows, first of what is held.
+    Emit {
+        emission: Emission,
+        held: Held,
+        first: Option<Size>,
+    },
     Done(Summary),
     Failed(Fault),
 }
 
-/// What the second pass must find again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FirstPass {
-    records: u64,
-    bytes: u64,
+/// The front of the input on its way to rows.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Held {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Goes on, and gives the memory back at the end.
+    fn advance(&mut self, taken: usize) {
+        self.at += taken;
+        if self.at == self.bytes.len() {
+            *self = Self::default();
+        }
+    }
 }
 
 impl JsonToCsv {
@@ -67,103 +94,186 @@ impl JsonToCsv {
     pub fn with_limits(limits: Limits) -> Self {
         Self {
             limits,
-            scanner: Scanner::new(limits),
-            cut: Cut::default(),
-            phase: Phase::Discover(Discover::new(limits)),
+            front: FRONT,
+            reading: Reading::new(limits),
+            phase: Phase::Front { discovery: Discovery::new(Discover::new(limits)), held: Vec::new() },
+            writes_once: false,
             bytes_out: 0,
         }
     }
 
-    /// Takes all of the block, or up to the end of the record that filled `out`.
-    fn block(&mut self, block: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
-        let mut at = 0;
-        while self.cut.is_open() {
-            let Some(byte) = block.get(at) else { return Ok(at) };
-            match self.cut.add(*byte) {
-                // A record ends with `}`, so behind a character of several bytes the scanner never stops
-                // early.
-                Ok(Some((character, len))) => {
-                    self.scan(&character[..len], out)?;
+    /// The same with another size of what is held at the front to find the columns in, in bytes. The output does not depend on
+    /// it: only how often a second pass is needed, and how much memory is.
+    ///
+    /// ```
+    /// use outport_transform::{Finish, JsonToCsv, Transform};
+    /// let mut transform = JsonToCsv::new().with_front(8);
+    /// let mut out = Vec::new();
+    /// transform.push(b"{\"a\":1}\n{\"b\":2}\n", &mut out)?;
+    /// assert_eq!(transform.finish(&mut out)?, Finish::Again, "b came behind the front");
+    /// # Ok::<(), outport_core::Fault>(())
+    /// ```
+    pub fn with_front(mut self, bytes: usize) -> Self {
+        self.front = bytes.max(1);
+        self
+    }
+
+    fn take(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
+        let mut taken = 0;
+        while taken < chunk.len() && out.len() < OUT_FULL {
+            let rest = &chunk[taken..];
+            match &mut self.phase {
+                Phase::Front { discovery, held } => {
+                    let room = self.front - held.len();
+                    let read = self.reading.take(&rest[..rest.len().min(room)], discovery, out)?;
+                    held.extend_from_slice(&rest[..read]);
+                    taken += read;
+                    if held.len() >= self.front {
+                        self.end_front(out)?;
+                    }
                 }
-                Ok(None) => {}
-                Err(()) => return Err(self.fault(&self.not_utf8(None))),
+                Phase::Discover(discovery) => taken += self.reading.take(rest, discovery, out)?,
+                Phase::Emit { held, .. } if !held.rest().is_empty() => self.emit_held(out)?,
+                Phase::Emit { emission, .. } => {
+                    taken += self.reading.take(rest, emission, out)?;
+                    if emission.is_late() {
+                        self.begin_anew(out)?;
+                    }
+                }
+                Phase::Done(_) => {
+                    return Err(Fault::new(&code::TRANSFORM_FAILED, "could not take input behind its end"));
+                }
+                Phase::Failed(fault) => return Err(fault.clone()),
             }
-            at += 1;
         }
-        let rest = &block[at..];
-        let (good, after) = utf8::front(rest);
-        let taken = self.scan(&rest[..good], out)?;
-        if taken < good {
-            return Ok(at + taken);
-        }
-        match after {
-            After::End => {}
-            After::Part => self.cut.hold(&rest[good..]),
-            After::Bad => return Err(self.fault(&self.not_utf8(rest.get(good).copied()))),
-        }
-        Ok(block.len())
+        Ok(taken)
     }
 
-    /// The byte matters only at the very start, where it may give UTF-16 away.
-    fn not_utf8(&self, first: Option<u8>) -> Problem {
-        Problem::Utf8 { first: first.filter(|_| self.scanner.byte() == 0) }
+    /// The front is full: its columns are taken for all there are. Where output cannot be taken back, the rest is looked at first.
+    fn end_front(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match self.take_phase() {
+            Phase::Front { discovery, .. } if self.writes_once => self.phase = Phase::Discover(discovery),
+            Phase::Front { discovery, held } => {
+                self.emit(discovery.sink, OnLate::Grow, None, out)?;
+                if let Phase::Emit { held: to_emit, .. } = &mut self.phase {
+                    to_emit.bytes = held;
+                }
+            }
+            other => self.phase = other,
+        }
+        Ok(())
     }
 
-    fn scan(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
-        match &mut self.phase {
-            Phase::Discover(discover) => self.scanner.scan(piece, discover),
-            Phase::Emit { emit, .. } => self.scanner.scan(piece, &mut emit.to(out)),
-            Phase::Done(_) => Err(Fault::new(&code::TRANSFORM_FAILED, "could not take input behind its end")),
-            Phase::Failed(fault) => Err(fault.clone()),
+    /// Settles the columns; rows are written from the beginning of the input.
+    fn emit(
+        &mut self,
+        discover: Discover,
+        on_late: OnLate,
+        first: Option<Size>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let mut emission = Emission::new(discover, on_late)
+            .map_err(|(schema, conflict)| conflict_fault(&schema, &conflict))?;
+        if first.is_none() {
+            emission.write_header(out);
         }
+        self.reading = Reading::new(self.limits);
+        self.phase = Phase::Emit { emission, held: Held::default(), first };
+        Ok(())
     }
 
-    fn fault(&mut self, problem: &Problem) -> Fault {
-        match &mut self.phase {
-            Phase::Discover(discover) => self.scanner.fault(problem, discover),
-            Phase::Emit { emit, .. } => self.scanner.fault(problem, &emit.to(&mut Vec::new())),
-            Phase::Done(_) | Phase::Failed(_) => Fault::new(&code::TRANSFORM_FAILED, problem.to_string()),
+    /// Writes rows of what is held until `out` is full.
+    fn emit_held(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        while out.len() < OUT_FULL
+            && let Phase::Emit { emission, held, .. } = &mut self.phase
+            && !held.rest().is_empty()
+        {
+            let taken = self.reading.take(held.rest(), emission, out)?;
+            held.advance(taken);
+            if emission.is_late() {
+                self.begin_anew(out)?;
+            }
         }
+        Ok(())
+    }
+
+    /// A column came late: from here on this pass only looks for columns.
+    fn begin_anew(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match self.take_phase() {
+            Phase::Emit { emission, held, .. } => {
+                let mut discovery = Discovery::new(emission.into_late());
+                let mut rest = held.rest();
+                while !rest.is_empty() {
+                    rest = &rest[self.reading.take(rest, &mut discovery, out)?..];
+                }
+                self.phase = Phase::Discover(discovery);
+            }
+            other => self.phase = other,
+        }
+        Ok(())
     }
 
     fn end_pass(&mut self, out: &mut Vec<u8>) -> Result<Finish, Fault> {
-        if self.cut.is_open() {
-            return Err(self.fault(&Problem::Truncated { within: "inside a character" }));
+        if let Phase::Front { discovery, .. } = &mut self.phase {
+            self.reading.end(discovery)?;
+            // All of the input is held, so writing once is no reason to look again.
+            self.writes_once = false;
+            self.end_front(out)?;
         }
-        let this = FirstPass { records: self.scanner.records(), bytes: self.scanner.byte() };
-        match std::mem::replace(&mut self.phase, Phase::Discover(Discover::new(self.limits))) {
-            Phase::Discover(discover) => {
-                self.scanner.finish(&discover)?;
-                let emit = Emit::new(discover.schema)
-                    .map_err(|(schema, conflict)| conflict_fault(&schema, &conflict))?;
-                self.scanner = Scanner::new(self.limits);
-                self.phase = Phase::Emit { emit, first: this };
+        self.emit_held(out)?;
+        match self.take_phase() {
+            Phase::Emit { emission, held, first } if !held.rest().is_empty() => {
+                self.phase = Phase::Emit { emission, held, first };
+                Ok(Finish::More)
+            }
+            Phase::Emit { mut emission, first, .. } => {
+                emission.write_header(out);
+                let size = self.size_of_pass(&mut emission, first)?;
+                let (records, columns) = (Some(size.records), Some(emission.columns() as u64));
+                Ok(Finish::Done(Summary { records, columns, bytes_in: size.bytes, bytes_out: 0 }))
+            }
+            Phase::Discover(mut discovery) => {
+                let first = self.reading.end(&mut discovery)?;
+                self.emit(discovery.sink, OnLate::Refuse, Some(first), out)?;
+                self.bytes_out = 0;
                 Ok(Finish::Again)
             }
-            Phase::Emit { mut emit, first } => {
-                if this != first {
-                    return Err(self.scanner.fault(&Problem::Changed, &emit.to(out)));
-                }
-                self.scanner.finish(&emit.to(out))?;
-                emit.write_header(out);
-                let (records, columns) = (Some(this.records), Some(emit.columns() as u64));
-                let summary = Summary { records, columns, bytes_in: this.bytes, bytes_out: 0 };
+            Phase::Done(summary) => {
+                self.phase = Phase::Done(summary);
                 Ok(Finish::Done(summary))
             }
-            Phase::Done(summary) => Ok(Finish::Done(summary)),
             Phase::Failed(fault) => Err(fault),
+            front @ Phase::Front { .. } => {
+                self.phase = front;
+                Ok(Finish::More)
+            }
         }
+    }
+
+    /// Ends the pass that wrote the rows; it must have read what the pass read in which the columns were found.
+    fn size_of_pass(&mut self, emission: &mut Emission, first: Option<Size>) -> Result<Size, Fault> {
+        let this = Size { records: self.reading.scanner.records(), bytes: self.reading.scanner.byte() };
+        if first.is_some_and(|first| first != this) {
+            return Err(emission.fault(&self.reading.scanner, &Problem::Changed));
+        }
+        self.reading.end(emission)
+    }
+
+    fn take_phase(&mut self) -> Phase {
+        let fault = Fault::new(&code::TRANSFORM_FAILED, "could not go on behind a fault");
+        std::mem::replace(&mut self.phase, Phase::Failed(fault))
     }
 
     /// Bytes held between two pushes, roughly.
     #[cfg(test)]
     fn retained_bytes(&self) -> usize {
         let phase = match &self.phase {
-            Phase::Discover(discover) => discover.schema.retained_bytes(),
-            Phase::Emit { emit, .. } => emit.retained_bytes(),
+            Phase::Front { discovery, held } => discovery.sink.schema.retained_bytes() + held.capacity(),
+            Phase::Discover(discovery) => discovery.sink.schema.retained_bytes(),
+            Phase::Emit { emission, held, .. } => emission.retained_bytes() + held.bytes.capacity(),
             Phase::Done(_) | Phase::Failed(_) => 0,
         };
-        self.scanner.retained_bytes() + phase
+        self.reading.scanner.retained_bytes() + phase
     }
 }
 
@@ -174,36 +284,29 @@ impl Default for JsonToCsv {
 }
 
 impl Transform for JsonToCsv {
+    fn write_once(&mut self) {
+        self.writes_once = true;
+    }
+
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
         let before = out.len();
-        if let Phase::Emit { emit, .. } = &mut self.phase {
-            emit.write_header(out);
+        if let Phase::Emit { emission, .. } = &mut self.phase {
+            emission.write_header(out);
         }
-        let mut taken = 0;
-        while taken < chunk.len() {
-            let block = &chunk[taken..chunk.len().min(taken + BLOCK)];
-            match self.block(block, out) {
-                Ok(more) => taken += more,
-                Err(fault) => {
-                    self.phase = Phase::Failed(fault.clone());
-                    return Err(fault);
-                }
-            }
-            if out.len() >= OUT_FULL {
-                break;
-            }
-        }
+        let taken = self.take(chunk, out);
         self.bytes_out += (out.len() - before) as u64;
-        Ok(taken)
+        taken.inspect_err(|fault| self.phase = Phase::Failed(fault.clone()))
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<Finish, Fault> {
         let before = out.len();
         let ended = self.end_pass(out);
-        self.bytes_out += (out.len() - before) as u64;
+        if !matches!(ended, Ok(Finish::Again)) {
+            self.bytes_out += (out.len() - before) as u64;
+        }
         match ended {
-            Ok(Finish::Again) => Ok(Finish::Again),
-            Ok(Finish::Done(summary)) => {
+            Ok(Finish::Done(summary)) if !matches!(self.phase, Phase::Done(_)) => {
+                // The second time the answer is the one that was kept.
                 let summary = Summary { bytes_out: self.bytes_out, ..summary };
                 self.phase = Phase::Done(summary);
                 Ok(Finish::Done(summary))
@@ -212,6 +315,7 @@ impl Transform for JsonToCsv {
                 self.phase = Phase::Failed(fault.clone());
                 Err(fault)
             }
+            other => other,
         }
     }
 }
@@ -245,7 +349,12 @@ mod tests {
                 }
                 most = most.max(transform.retained_bytes()).max(out.capacity());
             }
-            if let Finish::Done(summary) = transform.finish(&mut out).unwrap() {
+            let mut finish = transform.finish(&mut out).unwrap();
+            while finish == Finish::More {
+                out.clear();
+                finish = transform.finish(&mut out).unwrap();
+            }
+            if let Finish::Done(summary) = finish {
                 assert_eq!(summary.bytes_in, (total / block.len() * block.len()) as u64);
                 return most;
             }
@@ -261,10 +370,10 @@ mod tests {
                 "name, with a comma ".repeat(20)
             );
         }
-        let small = most_retained(block.as_bytes(), 2 << 20);
-        let large = most_retained(block.as_bytes(), 200 << 20);
-        assert!(large < 4 << 20, "{large} bytes held");
-        assert_eq!(large, small, "100 times the input, the same memory");
+        let small = most_retained(block.as_bytes(), 20 << 20);
+        let large = most_retained(block.as_bytes(), 400 << 20);
+        assert!(large < FRONT + (8 << 20), "{large} bytes held");
+        assert_eq!(large, small, "20 times the input, the same memory");
     }
 
     #[test]
@@ -273,16 +382,13 @@ mod tests {
         input += &"{\"a\":1}\n".repeat(10);
         let mut transform = JsonToCsv::new();
         let mut out = Vec::new();
-        for _ in 0..2 {
-            let mut rest = input.as_bytes();
-            while !rest.is_empty() {
-                rest = &rest[transform.push(rest, &mut out).unwrap()..];
-                out.clear();
-            }
-            let retained = transform.retained_bytes();
-            assert!(retained < 5 << 20, "{retained} bytes held");
-            let _ended: Finish = transform.finish(&mut out).unwrap();
+        let mut rest = input.as_bytes();
+        while !rest.is_empty() {
+            rest = &rest[transform.push(rest, &mut out).unwrap()..];
+            out.clear();
         }
+        let retained = transform.retained_bytes();
+        assert!(retained < 5 << 20, "{retained} bytes held");
     }
 
     #[test]
@@ -322,7 +428,9 @@ mod tests {
         for other in others {
             let mut passes = [first, other].into_iter();
             let open = || Ok(passes.next().unwrap().as_bytes());
-            let fault = crate::run(&mut JsonToCsv::new(), open, &mut Vec::new()).unwrap_err();
+            // A front of one byte, so that the pass before the rows is one of its own.
+            let mut transform = JsonToCsv::new().with_front(1);
+            let fault = crate::run(&mut transform, open, &mut crate::Once(Vec::new())).unwrap_err();
             assert_eq!(fault.code, &code::ARTIFACT_CHANGED, "{other}: {fault}");
         }
     }

@@ -54,6 +54,7 @@ pub(super) struct Schema {
     nodes: Vec<Node>,
     columns: usize,
     name_bytes: usize,
+    changes: u64,
 }
 
 impl Schema {
@@ -69,7 +70,7 @@ impl Schema {
             column: None,
             first_record: 0,
         };
-        Self { nodes: vec![root], columns: 0, name_bytes: 0 }
+        Self { nodes: vec![root], columns: 0, name_bytes: 0, changes: 0 }
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -85,6 +86,16 @@ impl Schema {
         self.nodes.len()
     }
 
+    /// How often something new was seen: a path, or the first value at one.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether a value other than null or an object was seen there.
+    pub(super) fn has_value(&self, id: NodeId) -> bool {
+        self.node(id).has_value
+    }
+
     /// How many columns the paths so far make.
     pub(super) fn columns(&self) -> usize {
         self.columns
@@ -93,6 +104,16 @@ impl Schema {
     /// The place of a node among its siblings.
     pub(super) fn order(&self, id: NodeId) -> usize {
         self.node(id).order
+    }
+
+    /// The members of the object that stands at a node, in first-seen order.
+    pub(super) fn children(&self, id: NodeId) -> &[NodeId] {
+        &self.node(id).children
+    }
+
+    /// The key of a node, decoded.
+    pub(super) fn key(&self, id: NodeId) -> &[u8] {
+        &self.node(id).key
     }
 
     /// The column of a node, once settled.
@@ -130,6 +151,7 @@ impl Schema {
         let id =
             NodeId(u32::try_from(self.nodes.len()).map_err(|_| Problem::NamesTooLong(limits.name_bytes))?);
         self.columns += usize::from(!parent_was_column);
+        self.changes += 1;
         let key: Arc<[u8]> = Arc::from(key);
         let parent = self.node_mut(parent_id);
         let order = parent.children.len();
@@ -156,16 +178,18 @@ impl Schema {
             node.has_value = true;
             let becomes_column = !node.children.is_empty();
             self.columns += usize::from(becomes_column);
+            self.changes += 1;
         }
     }
 
-    /// Numbers the columns depth first and gives them back in order with their names; nothing is added
-    /// afterwards.
+    /// Numbers the columns depth first and gives them back in order with their names. What is added afterwards has no column
+    /// until it is settled again.
     pub(super) fn settle(&mut self) -> Result<Vec<Vec<u8>>, Conflict> {
         let mut names: Vec<Vec<u8>> = Vec::with_capacity(self.columns);
         let mut owners: HashMap<Vec<u8>, NodeId> = HashMap::with_capacity(self.columns);
         let mut todo = vec![NodeId::ROOT];
         while let Some(id) = todo.pop() {
+            self.node_mut(id).column = None;
             let node = self.node(id);
             todo.extend(node.children.iter().rev());
             if id != NodeId::ROOT && (node.has_value || node.children.is_empty()) {

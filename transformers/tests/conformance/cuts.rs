@@ -86,21 +86,35 @@ fn a_wide_header_over_tiny_records_comes_in_portions() {
     // 20,000 records of 3 bytes become 20,000 rows of 2,000 bytes.
     let first: Vec<String> = (0..2000).map(|key| format!("\"k{key}\":0")).collect();
     let input = format!("{{{}}}\n{}", first.join(","), "{}\n".repeat(20_000));
-    let mut transform = JsonToCsv::new();
-    let (mut csv, mut out) = (Vec::new(), Vec::new());
-    for _pass in 0..2 {
-        let mut rest = input.as_bytes();
-        while !rest.is_empty() {
-            rest = &rest[transform.push(rest, &mut out).unwrap()..];
-            assert!(out.len() < OUT_FULL + 20_000, "{} bytes at once", out.len());
+    for front in [1, 8 << 20] {
+        let mut transform = JsonToCsv::new().with_front(front);
+        let (mut csv, mut out) = (Vec::new(), Vec::new());
+        let mut passes = 0;
+        let summary = loop {
+            passes += 1;
+            csv.clear();
+            let mut rest = input.as_bytes();
+            while !rest.is_empty() {
+                rest = &rest[transform.push(rest, &mut out).unwrap()..];
+                assert!(out.len() < OUT_FULL + 20_000, "{} bytes at once", out.len());
+                csv.append(&mut out);
+            }
+            let mut finish = transform.finish(&mut out).unwrap();
+            while finish == Finish::More {
+                assert!(out.len() < OUT_FULL + 20_000, "{} bytes at once", out.len());
+                csv.append(&mut out);
+                finish = transform.finish(&mut out).unwrap();
+            }
             csv.append(&mut out);
-        }
-        if let Finish::Done(summary) = transform.finish(&mut out).unwrap() {
-            assert_eq!((summary.records, summary.bytes_out), (Some(20_001), csv.len() as u64));
-        }
+            if let Finish::Done(summary) = finish {
+                break summary;
+            }
+        };
+        assert_eq!(passes, if front == 1 { 2 } else { 1 });
+        assert_eq!((summary.records, summary.bytes_out), (Some(20_001), csv.len() as u64));
+        assert!(csv.len() > 40_000_000);
+        let csv = String::from_utf8(csv).unwrap();
+        let empty = ",".repeat(1999);
+        assert!(csv.lines().skip(2).all(|line| line == empty));
     }
-    assert!(csv.len() > 40_000_000);
-    let csv = String::from_utf8(csv).unwrap();
-    let empty = ",".repeat(1999);
-    assert!(csv.lines().skip(2).all(|line| line == empty));
 }

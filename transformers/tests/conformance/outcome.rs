@@ -20,9 +20,22 @@ pub fn convert_within(input: &[u8], limits: Limits) -> Result<(String, Summary),
     Ok((String::from_utf8(out).expect("the output is UTF-8"), summary))
 }
 
-/// Converts with the input cut into chunks of these lengths in turn, over and over.
+/// Converts with the input cut into chunks of these lengths in turn, over and over; whatever is held for finding the columns, the
+/// outcome is the same.
 pub fn convert_cut(input: &[u8], lengths: &[usize], limits: Limits) -> Result<(String, Summary), Fault> {
-    let mut transform = JsonToCsv::with_limits(limits);
+    let whole = convert_held(input, lengths, JsonToCsv::with_limits(limits));
+    for front in [1, 61] {
+        let other = convert_held(input, lengths, JsonToCsv::with_limits(limits).with_front(front));
+        assert_eq!(other, whole, "{} in chunks of {lengths:?}, {front} bytes held", input.escape_ascii());
+    }
+    whole
+}
+
+fn convert_held(
+    input: &[u8],
+    lengths: &[usize],
+    mut transform: JsonToCsv,
+) -> Result<(String, Summary), Fault> {
     let (mut all, mut out) = (Vec::new(), Vec::new());
     loop {
         let (mut rest, mut turn) = (input, 0);
@@ -30,7 +43,6 @@ pub fn convert_cut(input: &[u8], lengths: &[usize], limits: Limits) -> Result<(S
             let chunk = &rest[..lengths[turn % lengths.len()].clamp(1, rest.len())];
             turn += 1;
             let taken = transform.push(chunk, &mut out)?;
-            assert!(taken > 0, "a push always takes something");
             assert!(
                 taken == chunk.len() || out.len() >= OUT_FULL,
                 "it takes less only when the output is full"
@@ -38,12 +50,18 @@ pub fn convert_cut(input: &[u8], lengths: &[usize], limits: Limits) -> Result<(S
             rest = &rest[taken..];
             all.append(&mut out);
         }
-        let finish = transform.finish(&mut out)?;
+        let mut finish = transform.finish(&mut out)?;
         all.append(&mut out);
-        match finish {
-            Finish::Again => assert!(all.is_empty(), "a pass before the last writes nothing"),
-            Finish::Done(summary) => return Ok((String::from_utf8(all).expect("UTF-8"), summary)),
+        while finish == Finish::More {
+            finish = transform.finish(&mut out)?;
+            assert!(finish != Finish::More || out.len() >= OUT_FULL, "more only when the output is full");
+            all.append(&mut out);
         }
+        if let Finish::Done(summary) = finish {
+            assert_eq!(summary.bytes_out, all.len() as u64);
+            return Ok((String::from_utf8(all).expect("UTF-8"), summary));
+        }
+        all.clear();
     }
 }
 

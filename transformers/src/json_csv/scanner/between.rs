@@ -1,5 +1,6 @@
 //! Outside of records: what the whole file is made of.
 
+use super::super::fast::Separator;
 use super::super::problem::Problem;
 use super::super::sink::Sink;
 use super::{Container, Scanner, State};
@@ -34,6 +35,24 @@ impl Between {
             Self::ArrayStart | Self::ArrayRecord | Self::ArrayComma => {
                 Err(Problem::Truncated { within: "before the `]` of the array of records" })
             }
+        }
+    }
+
+    /// What stands between here and the next record.
+    pub(super) fn separator(self) -> Option<Separator> {
+        match self {
+            Self::Start | Self::ArrayEnd => None,
+            Self::Stream => Some(Separator::Blanks),
+            Self::ArrayStart | Self::ArrayComma => Some(Separator::Comma { is_open: true }),
+            Self::ArrayRecord => Some(Separator::Comma { is_open: false }),
+        }
+    }
+
+    /// The same behind the next record.
+    pub(super) fn behind_record(self) -> Self {
+        match self {
+            Self::ArrayStart | Self::ArrayComma => Self::ArrayRecord,
+            other => other,
         }
     }
 

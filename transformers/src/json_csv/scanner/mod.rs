@@ -13,6 +13,7 @@ use self::between::Between;
 use self::keys::Keys;
 use self::number::Number;
 use self::text::Text;
+use super::fast::{Run, Separator};
 use super::limits::Limits;
 use super::problem::{Place, Problem};
 use super::sink::{Flow, Kind, Sink};
@@ -91,6 +92,22 @@ impl Scanner {
             records: 0,
             record_byte: 0,
             record_line: 1,
+        }
+    }
+
+    /// What separates the next record from where the scanner stands, when a record may come next and it is known what the file is
+    /// made of.
+    pub(super) fn separator(&self) -> Option<Separator> {
+        matches!(self.state, State::Between).then(|| self.between.separator()).flatten()
+    }
+
+    /// Goes over what somebody else has read, to the end of a record.
+    pub(super) fn passed(&mut self, run: Run) {
+        if run.records > 0 {
+            self.base += run.bytes as u64;
+            self.records += run.records;
+            self.line += run.lines;
+            self.between = self.between.behind_record();
         }
     }
 
