@@ -1,17 +1,22 @@
-//! `convert IN OUT`: JSON to CSV without the rest of the program, for profilers. Says seconds and bytes.
+//! `convert THREADS IN OUT`: JSON to CSV without the rest of the program, for profilers. Says seconds and bytes.
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::time::Instant;
 
-use outport_transform::{JsonToCsv, run};
+use outport_transform::{JsonToCsv, Transform, run};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let [input, output] =
-        std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "usage: convert IN OUT")?;
+    let [threads, input, output] = std::env::args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| "usage: convert THREADS IN OUT")?;
     let start = Instant::now();
     let mut out = BufWriter::with_capacity(1 << 20, File::create(output)?);
-    let summary = run(&mut JsonToCsv::new(), || File::open(&input), &mut out)?;
+    let mut transform = JsonToCsv::new();
+    transform.use_threads(threads.parse()?);
+    let summary = run(&mut transform, || File::open(&input), &mut out)?;
     println!("{:.3} s, {summary:?}", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -56,6 +56,10 @@ pub trait Transform: Send {
     /// that no pass ends with [`Finish::Again`] behind it. May cost a pass more.
     fn write_once(&mut self) {}
 
+    /// Says before the first push how many threads may work at once, the caller's counted. The output and the faults do not depend on
+    /// it; memory does, by a few MiB a thread.
+    fn use_threads(&mut self, _threads: usize) {}
+
     /// Takes bytes from the front of `chunk`, appends finished output to `out`, and says how many bytes it
     /// took: fewer than all, or none, once `out` holds [`OUT_FULL`]. The caller
     /// then empties `out` and pushes the rest. Where the input is cut into chunks has no influence on the

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::schema::{NodeId, Schema};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     node: NodeId,
     /// The child that the next key most likely names.
@@ -12,7 +12,7 @@ struct Open {
 
 /// Follows the keys of a record through the schema. Needs one stamp a node to see a key that comes twice:
 /// inside a record every path outside of arrays can stand only once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cursor {
     open: Vec<Open>,
     here: Option<NodeId>,

@@ -12,7 +12,7 @@ use super::schema::Schema;
 use super::sink::{Flow, Kind, Sink};
 
 /// Grows the schema; keeps no values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Discover {
     limits: Limits,
     pub(super) schema: Schema,

@@ -4,7 +4,7 @@ use outport_core::Fault;
 
 use super::cursor::Cursor;
 use super::discover::Discover;
-use super::fast::Fast;
+use super::fast::{Fast, Run, Separator};
 use super::problem::Problem;
 use super::reading::Stage;
 use super::row::{Row, write_header};
@@ -133,6 +133,58 @@ impl Emission {
         })
     }
 
+    /// The same for another thread, which converts ahead: there, what comes late ends a run.
+    pub(super) fn ahead(&self) -> Self {
+        let Emit { discover, columns, .. } = &self.sink;
+        let mut discover = discover.clone();
+        discover.cursor = Cursor::default();
+        let row = Row::new(*columns);
+        let sink = Emit { discover, row, columns: *columns, on_late: OnLate::Refuse, is_late: false };
+        Self { sink, fast: self.fast.again(), header: Vec::new() }
+    }
+
+    /// Converts whole records from the front of `piece`, which begins at or in front of a record, until `most` bytes of rows are
+    /// there or a record is cut or wrong.
+    pub(super) fn records(
+        &mut self,
+        piece: &[u8],
+        separator: Separator,
+        most: usize,
+        rows: &mut Vec<u8>,
+    ) -> Run {
+        // The cursor tells records apart by their numbers, so each run goes on counting.
+        let counted = self.sink.discover.cursor.record();
+        let mut scanner = Scanner::at_record(self.sink.discover.limits(), separator, counted);
+        let mut run = Run::default();
+        while rows.len() < most
+            && run.bytes < piece.len()
+            && let Some(separator) = scanner.separator()
+        {
+            let fast = self.fast.rows(&piece[run.bytes..], separator, most, rows);
+            scanner.passed(fast);
+            run = run.and(fast);
+            let (before, lines, records) = (rows.len(), scanner.line(), scanner.records());
+            let read = scanner.scan(&piece[run.bytes..], &mut self.sink.to(rows));
+            // It stops behind a record; anything else is only a part of one, or of what separates two.
+            let is_whole = scanner.records() > records && scanner.separator().is_some();
+            match read {
+                Ok(bytes) if is_whole => {
+                    run = run.and(Run { bytes, records: 1, lines: scanner.line() - lines });
+                }
+                _ => {
+                    rows.truncate(before);
+                    break;
+                }
+            }
+        }
+        run
+    }
+
+    /// How records begin, if they have members.
+    pub(super) fn beginning(&self) -> Option<Vec<u8>> {
+        self.fast.beginning()
+    }
+
     /// Moves the header line to `out`, the first time.
     pub(super) fn write_header(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.header);
@@ -166,7 +218,7 @@ impl Stage for Emission {
         let mut at = 0;
         while at < piece.len() && out.len() < OUT_FULL && !self.sink.is_late {
             if let Some(separator) = scanner.separator() {
-                let run = self.fast.rows(&piece[at..], separator, out);
+                let run = self.fast.rows(&piece[at..], separator, OUT_FULL, out);
                 scanner.passed(run);
                 at += run.bytes;
                 if out.len() >= OUT_FULL {

@@ -4,6 +4,8 @@
 //! all of theirs there, and are converted in the same pass. When a column comes late the rest is only gone over, and a second
 //! pass over the same bytes writes the rows: no row is ever ragged, nothing is spilled, and memory does not grow with the file.
 
+mod ahead;
+mod crew;
 mod cursor;
 mod discover;
 mod emit;
@@ -21,6 +23,7 @@ use outport_core::{Fault, code};
 
 pub use self::limits::Limits;
 
+use self::ahead::Ahead;
 use self::discover::{Discover, Discovery};
 use self::emit::{Emission, OnLate};
 use self::problem::Problem;
@@ -41,6 +44,7 @@ pub struct JsonToCsv {
     reading: Reading,
     phase: Phase,
     writes_once: bool,
+    threads: usize,
     bytes_out: u64,
 }
 
@@ -57,6 +61,7 @@ enum Phase {
     Emit {
         emission: Emission,
         held: Held,
+        ahead: Option<Ahead>,
         first: Option<Size>,
     },
     Done(Summary),
@@ -98,6 +103,7 @@ impl JsonToCsv {
             reading: Reading::new(limits),
             phase: Phase::Front { discovery: Discovery::new(Discover::new(limits)), held: Vec::new() },
             writes_once: false,
+            threads: 1,
             bytes_out: 0,
         }
     }
@@ -133,9 +139,21 @@ impl JsonToCsv {
                     }
                 }
                 Phase::Discover(discovery) => taken += self.reading.take(rest, discovery, out)?,
-                Phase::Emit { held, .. } if !held.rest().is_empty() => self.emit_held(out)?,
-                Phase::Emit { emission, .. } => {
-                    taken += self.reading.take(rest, emission, out)?;
+                Phase::Emit { emission, held, ahead, .. } => {
+                    let source = if held.rest().is_empty() { rest } else { held.rest() };
+                    let read = match ahead {
+                        None => self.reading.take(source, emission, out)?,
+                        Some(ahead) => {
+                            let read = ahead.fill(source);
+                            ahead.advance(&mut self.reading, emission, out, false)?;
+                            read
+                        }
+                    };
+                    if held.rest().is_empty() {
+                        taken += read;
+                    } else {
+                        held.advance(read);
+                    }
                     if emission.is_late() {
                         self.begin_anew(out)?;
                     }
@@ -172,24 +190,39 @@ impl JsonToCsv {
         first: Option<Size>,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
+        let is_array = self.reading.is_array();
         let mut emission = Emission::new(discover, on_late)
             .map_err(|(schema, conflict)| conflict_fault(&schema, &conflict))?;
         if first.is_none() {
             emission.write_header(out);
         }
         self.reading = Reading::new(self.limits);
-        self.phase = Phase::Emit { emission, held: Held::default(), first };
+        let ahead = Ahead::new(self.threads, is_array, &emission);
+        self.phase = Phase::Emit { emission, held: Held::default(), ahead, first };
         Ok(())
     }
 
-    /// Writes rows of what is held until `out` is full.
+    /// Writes rows of what is held or under way, until `out` is full.
     fn emit_held(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
         while out.len() < OUT_FULL
-            && let Phase::Emit { emission, held, .. } = &mut self.phase
-            && !held.rest().is_empty()
+            && let Phase::Emit { emission, held, ahead, .. } = &mut self.phase
         {
-            let taken = self.reading.take(held.rest(), emission, out)?;
-            held.advance(taken);
+            match ahead {
+                _ if !held.rest().is_empty() && ahead.is_none() => {
+                    let taken = self.reading.take(held.rest(), emission, out)?;
+                    held.advance(taken);
+                }
+                Some(ahead) if !held.rest().is_empty() => {
+                    let taken = ahead.fill(held.rest());
+                    held.advance(taken);
+                    ahead.advance(&mut self.reading, emission, out, false)?;
+                }
+                Some(ahead) if !ahead.is_empty() => {
+                    ahead.end();
+                    ahead.advance(&mut self.reading, emission, out, true)?;
+                }
+                _ => break,
+            }
             if emission.is_late() {
                 self.begin_anew(out)?;
             }
@@ -200,11 +233,13 @@ impl JsonToCsv {
     /// A column came late: from here on this pass only looks for columns.
     fn begin_anew(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self.take_phase() {
-            Phase::Emit { emission, held, .. } => {
+            Phase::Emit { emission, held, ahead, .. } => {
                 let mut discovery = Discovery::new(emission.into_late());
-                let mut rest = held.rest();
-                while !rest.is_empty() {
-                    rest = &rest[self.reading.take(rest, &mut discovery, out)?..];
+                let under_way = ahead.map(Ahead::rest).unwrap_or_default();
+                for mut rest in under_way.iter().map(Vec::as_slice).chain([held.rest()]) {
+                    while !rest.is_empty() {
+                        rest = &rest[self.reading.take(rest, &mut discovery, out)?..];
+                    }
                 }
                 self.phase = Phase::Discover(discovery);
             }
@@ -222,8 +257,10 @@ impl JsonToCsv {
         }
         self.emit_held(out)?;
         match self.take_phase() {
-            Phase::Emit { emission, held, first } if !held.rest().is_empty() => {
-                self.phase = Phase::Emit { emission, held, first };
+            Phase::Emit { emission, held, ahead, first }
+                if !held.rest().is_empty() || ahead.as_ref().is_some_and(|ahead| !ahead.is_empty()) =>
+            {
+                self.phase = Phase::Emit { emission, held, ahead, first };
                 Ok(Finish::More)
             }
             Phase::Emit { mut emission, first, .. } => {
@@ -286,6 +323,10 @@ impl Default for JsonToCsv {
 impl Transform for JsonToCsv {
     fn write_once(&mut self) {
         self.writes_once = true;
+    }
+
+    fn use_threads(&mut self, threads: usize) {
+        self.threads = threads;
     }
 
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {

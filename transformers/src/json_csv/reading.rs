@@ -2,6 +2,7 @@
 
 use outport_core::Fault;
 
+use super::fast::Separator;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::scanner::Scanner;
@@ -80,6 +81,16 @@ impl Reading {
     /// The byte matters only at the very start, where it may give UTF-16 away.
     fn not_utf8(&self, first: Option<u8>) -> Problem {
         Problem::Utf8 { first: first.filter(|_| self.scanner.byte() == 0) }
+    }
+
+    /// What separates the next record from here, when the pass stands between two.
+    pub(super) fn separator(&self) -> Option<Separator> {
+        if self.cut.is_open() { None } else { self.scanner.separator() }
+    }
+
+    /// Whether the records stand in an array.
+    pub(super) fn is_array(&self) -> bool {
+        self.scanner.is_array()
     }
 
     /// Ends the pass.

@@ -20,7 +20,7 @@ impl NodeId {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Node {
     parent: NodeId,
     key: Arc<[u8]>,
@@ -49,7 +49,7 @@ pub(super) struct Conflict {
 /// lies below it. (So `{"a":null}` beside `{"a":{"b":1}}` gives `a.b` alone: the header does not depend on
 /// whether some record of the day had a null there. `{"a":1}` beside `{"a":{"b":1}}` gives `a` and `a.b`: no
 /// value is lost.)
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Schema {
     nodes: Vec<Node>,
     columns: usize,

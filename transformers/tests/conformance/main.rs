@@ -9,3 +9,4 @@ mod limits;
 mod outcome;
 mod shared_cases;
 mod suite;
+mod threads;

@@ -18,7 +18,6 @@ use self::shape::Shape;
 use self::walk::{Path, Stop};
 use super::limits::Limits;
 use super::schema::Schema;
-use crate::transform::OUT_FULL;
 
 /// What separates the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +34,17 @@ pub(super) struct Run {
     pub(super) bytes: usize,
     pub(super) records: u64,
     pub(super) lines: u64,
+}
+
+impl Run {
+    /// One run behind the other.
+    pub(super) fn and(self, next: Self) -> Self {
+        Self {
+            bytes: self.bytes + next.bytes,
+            records: self.records + next.records,
+            lines: self.lines + next.lines,
+        }
+    }
 }
 
 /// After a record out of order that many are gathered at once: their neighbours are likely the same, and reading a record twice
@@ -59,6 +69,11 @@ impl Fast {
         Self::new(Shape::of(schema, |node| schema.column(node)), limits)
     }
 
+    /// How the first member of a record begins, with the record's `{`; none if records have no members.
+    pub(super) fn beginning(&self) -> Option<Vec<u8>> {
+        self.shape.beginning()
+    }
+
     /// Records that add nothing to a schema that still grows: where no value was seen, one would be something new.
     pub(super) fn to_know(schema: &Schema, limits: Limits) -> Self {
         Self::new(Shape::of(schema, |node| schema.has_value(node).then_some(0)), limits)
@@ -77,13 +92,23 @@ impl Fast {
         }
     }
 
-    /// Converts records from the front of `bytes`, which are UTF-8, until `out` is full or a record is not for this way.
-    pub(super) fn rows(&mut self, bytes: &[u8], separator: Separator, out: &mut Vec<u8>) -> Run {
+    /// The same for another thread.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            shape: self.shape.clone(),
+            path: Path::new(&self.shape),
+            places: Places::new(self.shape.columns),
+            ..*self
+        }
+    }
+
+    /// Converts records from the front of `bytes`, which are UTF-8, until `out` holds `most` bytes or a record is not for this way.
+    pub(super) fn rows(&mut self, bytes: &[u8], separator: Separator, most: usize, out: &mut Vec<u8>) -> Run {
         let delimiters = Lane::splat(self.delimiter);
         let mut row = Direct { bytes, out: Out::new(out), delimiter: self.delimiter, delimiters, column: 0 };
         let mut run = Run::default();
         let mut separator = separator;
-        while row.out.len() < OUT_FULL {
+        while row.out.len() < most {
             let mut lines = run.lines;
             let Some(inside) = begins(bytes, run.bytes, separator, &mut lines) else { break };
             let start = row.out.len();
@@ -145,6 +170,7 @@ impl Fast {
 }
 
 impl Separator {
+    /// The same behind a record.
     fn behind_record(self) -> Self {
         match self {
             Self::Blanks => Self::Blanks,

@@ -103,6 +103,12 @@ impl Shape {
         shape
     }
 
+    /// `{` and the first member's key with its colon.
+    pub(super) fn beginning(&self) -> Option<Vec<u8>> {
+        let first = self.steps.get(self.steps[0].first as usize)?;
+        Some([b"{", &*first.written].concat())
+    }
+
     /// The member of `parent` with the key that is written between two quotes. A key that the input spells with escapes is
     /// remembered as spelt: who writes `"Stra\u00dfe"` once does so in every record.
     pub(super) fn find(&mut self, parent: StepId, raw: &[u8], has_escape: bool) -> Option<StepId> {

@@ -48,6 +48,19 @@ impl Between {
         }
     }
 
+    pub(super) fn is_array(self) -> bool {
+        !matches!(self, Self::Start | Self::Stream)
+    }
+
+    /// The other way round.
+    pub(super) fn before(separator: Separator) -> Self {
+        match separator {
+            Separator::Blanks => Self::Stream,
+            Separator::Comma { is_open: true } => Self::ArrayComma,
+            Separator::Comma { is_open: false } => Self::ArrayRecord,
+        }
+    }
+
     /// The same behind the next record.
     pub(super) fn behind_record(self) -> Self {
         match self {

@@ -95,10 +95,26 @@ impl Scanner {
         }
     }
 
+    /// A scanner that stands where a record of a larger input may come next, behind `records` records. It counts bytes and lines from
+    /// there.
+    pub(super) fn at_record(limits: Limits, separator: Separator, records: u64) -> Self {
+        Self { between: Between::before(separator), records, ..Self::new(limits) }
+    }
+
+    /// The line that comes next, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// What separates the next record from where the scanner stands, when a record may come next and it is known what the file is
     /// made of.
     pub(super) fn separator(&self) -> Option<Separator> {
         matches!(self.state, State::Between).then(|| self.between.separator()).flatten()
+    }
+
+    /// Whether the records stand in an array.
+    pub(super) fn is_array(&self) -> bool {
+        self.between.is_array()
     }
 
     /// Goes over what somebody else has read, to the end of a record.

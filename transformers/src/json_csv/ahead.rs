@@ -1,0 +1,188 @@
+//! Converting blocks of the input before it is their turn, on several threads.
+//!
+//! A block is cut anywhere. Where its first whole record begins is guessed, and it is converted from there. When its turn comes the
+//! scanner stands where the block before it really ends; it reads up to the guess, and only if it then stands between two records, at
+//! the very place and behind the same kind of separator, the rows are taken as they are. Otherwise the block is read as if nobody had
+//! looked at it. So a wrong guess costs time and never a row, and output and faults are those of one thread.
+
+use std::collections::VecDeque;
+
+use outport_core::Fault;
+
+use super::crew::{Block, Crew, Guess, Ticket};
+use super::emit::Emission;
+use super::fast::Separator;
+use super::reading::Reading;
+use crate::transform::OUT_FULL;
+
+/// Bytes of a block: 1 MiB. Smaller ones cost more for their two ends, larger ones more memory.
+const BLOCK: usize = 1 << 20;
+
+/// How far into a block its first record is looked for.
+const SEARCHED: usize = 64 << 10;
+
+/// The blocks that are under way.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    crew: Crew,
+    /// Whether the records stand in an array, as the look for columns has shown.
+    is_array: bool,
+    /// How a record begins.
+    beginning: Vec<u8>,
+    filling: Vec<u8>,
+    pending: VecDeque<Ticket>,
+    /// The block whose turn it is, and how much of it was read.
+    turn: Option<(Block, usize)>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Ahead {
+    /// Blocks for `threads` threads, the caller's counted.
+    /// None when one thread does as well: records without members have no beginning to look for.
+    pub(super) fn new(threads: usize, is_array: bool, emission: &Emission) -> Option<Self> {
+        (threads > 1).then_some(())?;
+        Some(Self {
+            is_array,
+            beginning: emission.beginning()?,
+            crew: Crew::new(threads.saturating_sub(1), emission),
+            filling: Vec::new(),
+            pending: VecDeque::new(),
+            turn: None,
+            spare: Vec::new(),
+        })
+    }
+
+    /// Takes bytes of the input: none while enough blocks are under way.
+    pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
+        // Two for each thread: while one is converted, the next one waits.
+        if self.pending.len() >= 2 * self.crew.size() {
+            return 0;
+        }
+        let taken = bytes.len().min(BLOCK - self.filling.len());
+        if self.filling.capacity() == 0 {
+            self.filling = self.spare.pop().unwrap_or_default();
+            self.filling.reserve_exact(BLOCK);
+        }
+        self.filling.extend_from_slice(&bytes[..taken]);
+        if self.filling.len() == BLOCK {
+            self.hand_in();
+        }
+        taken
+    }
+
+    fn hand_in(&mut self) {
+        let bytes = std::mem::take(&mut self.filling);
+        let guess = guess(&bytes, self.is_array, &self.beginning);
+        let spare = self.spare.pop().unwrap_or_default();
+        self.pending.push_back(self.crew.hand_in(Block { bytes, guess, converted: None, spare }));
+    }
+
+    /// The input is at its end: what is there of the last block is one.
+    pub(super) fn end(&mut self) {
+        if !self.filling.is_empty() {
+            self.hand_in();
+        }
+    }
+
+    /// Whether everything that was taken has been read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.turn.is_none() && self.pending.is_empty() && self.filling.is_empty()
+    }
+
+    /// Writes the rows of the blocks whose turn it is, until `out` is full, a column came late, or no block is left (`to_end`) or as
+    /// many are under way as should be.
+    pub(super) fn advance(
+        &mut self,
+        reading: &mut Reading,
+        emission: &mut Emission,
+        out: &mut Vec<u8>,
+        to_end: bool,
+    ) -> Result<(), Fault> {
+        while out.len() < OUT_FULL && !emission.is_late() {
+            let Some((block, at)) = &mut self.turn else {
+                let Some(ticket) = self.pending.front() else { return Ok(()) };
+                let is_full = self.pending.len() >= 2 * self.crew.size();
+                if !(to_end || is_full || self.crew.is_done(ticket)) {
+                    return Ok(());
+                }
+                self.turn = self.pending.pop_front().map(|ticket| (self.crew.wait(ticket), 0));
+                continue;
+            };
+            let until = block.converted.as_ref().map_or(block.bytes.len(), |converted| converted.guess.from);
+            if *at < until {
+                *at += reading.take(&block.bytes[*at..until], emission, out)?;
+            } else if let Some(converted) = block.converted.take() {
+                if reading.separator() == Some(converted.guess.separator) {
+                    out.extend_from_slice(&converted.rows);
+                    reading.scanner.passed(converted.run);
+                    *at += converted.run.bytes;
+                }
+                block.spare = converted.rows;
+            } else {
+                let Some((block, _)) = self.turn.take() else { return Ok(()) };
+                self.spare.extend([block.bytes, block.spare].map(|mut buffer| {
+                    buffer.clear();
+                    buffer
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes that were not read, in order.
+    pub(super) fn rest(mut self) -> Vec<Vec<u8>> {
+        let mut rest: Vec<Vec<u8>> =
+            self.turn.take().map(|(block, at)| block.bytes[at..].to_vec()).into_iter().collect();
+        while let Some(ticket) = self.pending.pop_front() {
+            rest.push(self.crew.take_back(ticket).bytes);
+        }
+        rest.push(std::mem::take(&mut self.filling));
+        rest
+    }
+}
+
+/// Where a block's first whole record most likely begins: behind the end of a line, or behind the comma between two records, where the
+/// first key of records follows.
+fn guess(bytes: &[u8], is_array: bool, beginning: &[u8]) -> Option<Guess> {
+    let searched = &bytes[..bytes.len().min(SEARCHED)];
+    if !is_array {
+        let from = searched.windows(2).position(|two| two == b"\n{")? + 1;
+        return Some(Guess { from, separator: Separator::Blanks });
+    }
+    let mut begins = searched.windows(beginning.len()).enumerate().filter(|(_, window)| *window == beginning);
+    begins.find_map(|(at, _)| {
+        let comma = before(searched, at, b',')?;
+        let from = before(searched, comma, b'}')? + 1;
+        Some(Guess { from, separator: Separator::Comma { is_open: false } })
+    })
+}
+
+/// The place of the last byte before `at` that is not blank, if it is this one.
+fn before(bytes: &[u8], at: usize, wanted: u8) -> Option<usize> {
+    let place = bytes[..at].iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
+    (bytes[place] == wanted).then_some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_looked_for_where_it_may_begin() {
+        let blanks = |from| Some(Guess { from, separator: Separator::Blanks });
+        let comma = |from| Some(Guess { from, separator: Separator::Comma { is_open: false } });
+        let cases: [(&str, bool, Option<Guess>); 8] = [
+            ("1}\n{\"id\":2}", false, blanks(3)),
+            ("{\"id\":2}\n", false, None),
+            ("1}{\"id\":2}", false, None),
+            ("1},{\"id\":2}", true, comma(2)),
+            ("1} ,\n {\"id\":2}", true, comma(2)),
+            ("[{\"id\":2}", true, None),
+            ("[{\"x\":1},{\"x\":2}]},{\"id\":3}", true, comma(18)),
+            ("\"{\"id\":1", true, None),
+        ];
+        for (text, is_array, expected) in cases {
+            assert_eq!(guess(text.as_bytes(), is_array, b"{\"id\":"), expected, "{text}");
+        }
+    }
+}
