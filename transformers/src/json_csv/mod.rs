@@ -40,6 +40,8 @@ const FRONT: usize = 8 << 20;
 #[derive(Debug)]
 pub struct JsonToCsv {
     limits: Limits,
+    /// The keys of the array of records, from the outside in; none when the records are the top level.
+    records: Vec<Vec<u8>>,
     front: usize,
     reading: Reading,
     phase: Phase,
@@ -99,8 +101,9 @@ impl JsonToCsv {
     pub fn with_limits(limits: Limits) -> Self {
         Self {
             limits,
+            records: Vec::new(),
             front: FRONT,
-            reading: Reading::new(limits),
+            reading: Reading::new(limits, &[]),
             phase: Phase::Front { discovery: Discovery::new(Discover::new(limits)), held: Vec::new() },
             writes_once: false,
             threads: 1,
@@ -121,6 +124,22 @@ impl JsonToCsv {
     /// ```
     pub fn with_front(mut self, bytes: usize) -> Self {
         self.front = bytes.max(1);
+        self
+    }
+
+    /// The same for records in an array inside an object: `path` has the keys that lead there, from the outside in.
+    ///
+    /// ```
+    /// use outport_transform::{JsonToCsv, run};
+    /// let json = r#"{"meta": {"n": 2}, "data": {"items": [{"id": 1}, {"id": 2}]}}"#;
+    /// let mut csv = Vec::new();
+    /// run(&mut JsonToCsv::new().with_records(["data", "items"]), || Ok(json.as_bytes()), &mut csv)?;
+    /// assert_eq!(csv, b"id\n1\n2\n");
+    /// # Ok::<(), outport_core::Fault>(())
+    /// ```
+    pub fn with_records<'a>(mut self, path: impl IntoIterator<Item = &'a str>) -> Self {
+        self.records = path.into_iter().map(|key| key.as_bytes().to_vec()).collect();
+        self.reading = Reading::new(self.limits, &self.records);
         self
     }
 
@@ -196,7 +215,7 @@ impl JsonToCsv {
         if first.is_none() {
             emission.write_header(out);
         }
-        self.reading = Reading::new(self.limits);
+        self.reading = Reading::new(self.limits, &self.records);
         let ahead = Ahead::new(self.threads, is_array, &emission);
         self.phase = Phase::Emit { emission, held: Held::default(), ahead, first };
         Ok(())

@@ -28,6 +28,8 @@ pub(super) enum Problem {
     AfterArray,
     #[error("{0} stands where a record belongs")]
     NotRecord(&'static str),
+    #[error("there is no array at {0}")]
+    NoRecords(String),
     #[error("the key stands twice in one object")]
     DuplicateKey,
     #[error("an object inside this array holds one key twice")]
@@ -56,7 +58,7 @@ impl Problem {
             Self::Surrogate | Self::Utf8 { .. } => &code::JSON_UTF8,
             Self::Truncated { .. } => &code::JSON_TRUNCATED,
             Self::Empty(_) => &code::JSON_EMPTY,
-            Self::NotRecord(_) => &code::JSON_NOT_RECORDS,
+            Self::NotRecord(_) | Self::NoRecords(_) => &code::JSON_NOT_RECORDS,
             Self::DuplicateKey | Self::DuplicateKeyInArray => &code::JSON_DUPLICATE_KEY,
             Self::Depth(_) => &code::JSON_DEPTH,
             Self::RecordTooLarge(_) => &code::JSON_RECORD_TOO_LARGE,
@@ -80,6 +82,9 @@ impl Problem {
                 Some("write the number without the zero, or as a string if the zero matters")
             }
             Self::Control { .. } => Some("inside strings, line breaks and tabs are written \\n and \\t"),
+            Self::NoRecords(_) => {
+                Some("correct `records` in the spec: the JSON Pointer of the array of records")
+            }
             Self::AfterArray => {
                 Some("send one array a file, or one record a line without an array around them")
             }

@@ -37,8 +37,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { scanner: Scanner::new(limits), cut: Cut::default() }
+    /// `records` has the keys of the array of records, from the outside in; none when they are the top level.
+    pub(super) fn new(limits: Limits, records: &[Vec<u8>]) -> Self {
+        Self { scanner: Scanner::new(limits).with_records(records.to_vec()), cut: Cut::default() }
     }
 
     /// Takes from the front of `bytes`: a block, or up to the end of the record with which the stage had enough.

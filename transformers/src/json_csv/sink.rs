@@ -32,6 +32,10 @@ pub(super) trait Sink {
     fn key(&mut self, key: &[u8]) -> Result<(), Problem>;
     /// `}`.
     fn close_object(&mut self) -> Result<(), Problem>;
+    /// An array begins under the latest key, outside of other arrays. True: its elements are the records.
+    fn enters_array(&mut self) -> bool {
+        false
+    }
     /// More bytes of the cell under the latest key.
     fn cell(&mut self, bytes: &[u8]);
     /// The cell is complete.

@@ -10,3 +10,4 @@ mod outcome;
 mod shared_cases;
 mod suite;
 mod threads;
+mod wrapped;

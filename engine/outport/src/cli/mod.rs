@@ -148,6 +148,9 @@ struct TransformArgs {
     /// A file with the transform's parameters (TOML)
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
+    /// Threads that work at once; as many as the machine has cores by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     /// The input file
     #[arg(required = true)]
     input: Option<PathBuf>,

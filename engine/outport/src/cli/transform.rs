@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use outport_core::{Fault, code};
+use outport_transform::Once;
 
 use super::TransformArgs;
 use super::send::{io_fault, usage};
@@ -25,14 +26,16 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
         }
     };
     let mut transform = outport_transform::build(&kind, &params)?;
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    transform.use_threads(args.threads.map_or_else(cores, usize::from));
     let open = || File::open(&input);
     open().map_err(|e| io_fault("open", &input, &e))?;
     let summary = if target == Path::new("-") {
-        // Two passes may be needed before the first byte; a fault after it cannot be taken back from a pipe.
-        let mut out = Pipe { out: io::stdout().lock(), reader_is_gone: false };
+        // A pipe takes nothing back: the whole input is looked at before the first row.
+        let mut out = Once(Pipe { out: io::stdout().lock(), reader_is_gone: false });
         match outport_transform::run(&mut *transform, open, &mut out) {
             // `| head` has seen enough.
-            Err(_) if out.reader_is_gone => return Ok(()),
+            Err(_) if out.0.reader_is_gone => return Ok(()),
             other => other?,
         }
     } else {
@@ -69,19 +72,23 @@ impl<W: Write> Write for Pipe<W> {
 }
 
 /// Writes a file under a temporary name beside its place; a fault leaves nothing behind.
-fn write_whole<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T, Fault>) -> Result<T, Fault> {
+fn write_whole<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn outport_transform::Output) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temp = tempfile::Builder::new()
+    let (file, temp) = tempfile::Builder::new()
         .prefix(".outport-")
         .suffix(".part")
         .tempfile_in(folder)
-        .map_err(|e| io_fault("write into", folder, &e))?;
-    let mut buffered = BufWriter::with_capacity(1 << 20, temp);
+        .map_err(|e| io_fault("write into", folder, &e))?
+        .into_parts();
+    let mut buffered = BufWriter::with_capacity(1 << 20, file);
     let result = write(&mut buffered)?;
-    let temp = buffered.into_inner().map_err(|e| io_fault("write", path, e.error()))?;
-    temp.as_file().sync_all().map_err(|e| io_fault("write", path, &e))?;
-    let temp = temp.persist(path).map_err(|e| io_fault("write", path, &e.error))?;
-    make_readable(&temp, path)?;
+    let file = buffered.into_inner().map_err(|e| io_fault("write", path, e.error()))?;
+    file.sync_all().map_err(|e| io_fault("write", path, &e))?;
+    temp.persist(path).map_err(|e| io_fault("write", path, &e.error))?;
+    make_readable(&file, path)?;
     Ok(result)
 }
 

@@ -138,24 +138,31 @@ async fn record(engine: &Engine, work: &ClaimedTransform, held: &Held, ending: &
     tracing::warn!(%transform, "the end was not recorded: the lease is lost");
 }
 
+/// Threads for one transform: the machine's, shared by as many as may run at once.
+fn threads(engine: &Engine) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / usize::from(engine.workers.transforms).max(1)).max(1)
+}
+
 async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> Result<Output, Fault> {
-    let transform = outport_transform::build(&work.kind, &work.params)?;
+    let mut transform = outport_transform::build(&work.kind, &work.params)?;
+    transform.use_threads(threads(engine));
     // Names transform, generation and lease, so that two workers never write one object.
     let name =
         format!("{}-{}-{}", work.transform_id.uuid().simple(), work.generation, work.lease.uuid().simple());
     let (bucket, key) = engine.storage.output(&name);
-    let mut writer = engine.artifacts().create(&bucket, &key).await.map_err(ours)?;
-    let summary = match stream(engine, &work.original, Working::new(transform), &mut *writer, held).await {
+    let mut draft = Draft::begin(engine, &bucket, &key).await?;
+    let summary = match stream(engine, &work.original, Working::new(transform), &mut draft, held).await {
         Ok(summary) => summary,
         Err(fault) => {
             // The fault of the input is what counts, also when its half output could not be removed.
-            if let Err(left) = writer.abort().await {
+            if let Err(left) = draft.abort().await {
                 tracing::warn!(code = left.code.name, "{left}");
             }
             return Err(fault);
         }
     };
-    let stored = writer.finish().await?;
+    let stored = draft.finish().await?;
     Ok(Output {
         bucket,
         key,
@@ -170,7 +177,7 @@ async fn stream(
     engine: &Engine,
     original: &ArtifactRow,
     mut working: Working,
-    writer: &mut dyn outport_objects::ObjectWriter,
+    draft: &mut Draft<'_>,
     held: &Held,
 ) -> Result<Summary, Fault> {
     loop {
@@ -186,16 +193,74 @@ async fn stream(
                 let taken;
                 (working, taken) = working.step(move |transform, out| transform.push(&rest, out)).await?;
                 piece.advance(taken);
-                working.flush(writer).await?;
+                working.flush(draft).await?;
             }
         }
-        let finish;
-        (working, finish) = working.step(|transform, out| transform.finish(out)).await?;
-        working.flush(writer).await?;
-        if let Finish::Done(summary) = finish {
-            return Ok(summary);
+        loop {
+            let finish;
+            (working, finish) = working.step(|transform, out| transform.finish(out)).await?;
+            working.flush(draft).await?;
+            match finish {
+                Finish::More => {}
+                Finish::Again => {
+                    draft.start_over().await?;
+                    break;
+                }
+                Finish::Done(summary) => return Ok(summary),
+            }
         }
     }
+}
+
+/// An output that nobody sees yet, and that may have to be written anew.
+struct Draft<'a> {
+    engine: &'a Engine,
+    bucket: &'a str,
+    key: &'a str,
+    /// None only when it could not be begun again.
+    writer: Option<Box<dyn outport_objects::ObjectWriter>>,
+}
+
+impl<'a> Draft<'a> {
+    async fn begin(engine: &'a Engine, bucket: &'a str, key: &'a str) -> Result<Self, Fault> {
+        let mut draft = Self { engine, bucket, key, writer: None };
+        draft.start_over().await?;
+        Ok(draft)
+    }
+
+    /// Nothing of what was written is left; writing begins anew.
+    async fn start_over(&mut self) -> Result<(), Fault> {
+        if let Some(writer) = self.writer.take() {
+            writer.abort().await?;
+        }
+        self.writer = Some(self.engine.artifacts().create(self.bucket, self.key).await.map_err(ours)?);
+        Ok(())
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<(), Fault> {
+        match &mut self.writer {
+            Some(writer) => writer.write(piece).await,
+            None => Err(not_begun()),
+        }
+    }
+
+    async fn finish(self) -> Result<outport_objects::Stored, Fault> {
+        match self.writer {
+            Some(writer) => writer.finish().await,
+            None => Err(not_begun()),
+        }
+    }
+
+    async fn abort(self) -> Result<(), Fault> {
+        match self.writer {
+            Some(writer) => writer.abort().await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn not_begun() -> Fault {
+    Fault::new(&code::OBJECT_STORE_FAILED, "could not write the transform's output: it was given up before")
 }
 
 /// A transform and what it has put out, on their way between this task and the blocking threads.
@@ -227,10 +292,10 @@ impl Working {
         stepped.await.map_err(panicked)?
     }
 
-    async fn flush(&mut self, writer: &mut dyn outport_objects::ObjectWriter) -> Result<(), Fault> {
+    async fn flush(&mut self, draft: &mut Draft<'_>) -> Result<(), Fault> {
         if self.out.is_empty() {
             return Ok(());
         }
-        writer.write(Bytes::from(std::mem::take(&mut self.out))).await
+        draft.write(Bytes::from(std::mem::take(&mut self.out))).await
     }
 }

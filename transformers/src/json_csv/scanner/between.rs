@@ -2,7 +2,7 @@
 
 use super::super::fast::Separator;
 use super::super::problem::Problem;
-use super::super::sink::Sink;
+use super::super::sink::{Flow, Sink};
 use super::{Container, Scanner, State};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -82,36 +82,49 @@ impl Scanner {
         byte: u8,
         piece: &[u8],
         sink: &mut S,
-    ) -> Result<(), Problem> {
+    ) -> Result<Flow, Problem> {
         use Between::{ArrayComma, ArrayEnd, ArrayRecord, ArrayStart, Start, Stream};
         self.between = match (self.between, byte) {
+            (Start, b'{') if self.wrapper.is_some() => {
+                self.wrapper_begins();
+                return Ok(Flow::Enough);
+            }
             (Start | Stream, b'{') => return self.record_begins(Stream, sink),
             (ArrayStart | ArrayComma, b'{') => return self.record_begins(ArrayRecord, sink),
-            (Start, b'[') => ArrayStart,
+            (Start, b'[') if self.wrapper.is_none() => ArrayStart,
+            (ArrayStart | ArrayRecord, b']') if self.wrapper.is_some() => {
+                self.at += 1;
+                self.records_end();
+                return Ok(Flow::Enough);
+            }
             (ArrayRecord, b',') => ArrayComma,
             (ArrayStart | ArrayRecord, b']') => ArrayEnd,
             // RFC 8259 section 8.1 lets a reader ignore a byte order mark instead of refusing it; many
             // Windows exports have one.
             (Start, _) if self.byte() == 0 && piece.starts_with(BYTE_ORDER_MARK) => {
                 self.at += BYTE_ORDER_MARK.len();
-                return Ok(());
+                return Ok(Flow::Continue);
+            }
+            (Start, found) if self.wrapper.is_some() => {
+                return Err(Problem::Unexpected { wanted: "the object around the records (`{`)", found });
             }
             (ArrayEnd, _) => return Err(Problem::AfterArray),
             (ArrayRecord, found) => return Err(Problem::Unexpected { wanted: "`,` or `]`", found }),
             (between, found) => return Err(not_a_record(between, found)),
         };
         self.at += 1;
-        Ok(())
+        Ok(Flow::Continue)
     }
 
-    fn record_begins<S: Sink>(&mut self, after: Between, sink: &mut S) -> Result<(), Problem> {
+    fn record_begins<S: Sink>(&mut self, after: Between, sink: &mut S) -> Result<Flow, Problem> {
         self.between = after;
         self.records += 1;
         self.record_byte = self.byte();
         self.record_line = self.line;
         self.state = State::Value;
         sink.begin_record(self.records);
-        self.open(Container::Object, sink)
+        self.open(Container::Object, sink)?;
+        Ok(Flow::Continue)
     }
 }
 

@@ -24,6 +24,11 @@ impl Keys {
         self.ends.push(self.text.len());
     }
 
+    /// Bytes of all keys that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Ends the innermost object; true when all its keys differ. Sorting once at the end costs n log n at
     /// worst and needs no hashing, whatever keys an attacker picks.
     pub(super) fn close(&mut self) -> bool {

@@ -6,6 +6,7 @@ mod keys;
 mod number;
 mod scalar;
 mod text;
+mod wrapper;
 
 use outport_core::Fault;
 
@@ -13,6 +14,7 @@ use self::between::Between;
 use self::keys::Keys;
 use self::number::Number;
 use self::text::Text;
+use self::wrapper::Wrapper;
 use super::fast::{Run, Separator};
 use super::limits::Limits;
 use super::problem::{Place, Problem};
@@ -29,6 +31,8 @@ enum Container {
 enum State {
     /// Outside of records.
     Between,
+    /// At the `[` of the records inside the object around them.
+    Records,
     /// A value: behind a colon, or behind the comma of an array.
     Value,
     /// The first value of an array, or its end.
@@ -57,6 +61,8 @@ enum State {
 pub(super) struct Scanner {
     limits: Limits,
     between: Between,
+    /// What stands around the records, if something does.
+    wrapper: Option<Wrapper>,
     state: State,
     /// The open containers of the current record, the record itself first.
     open: Vec<Container>,
@@ -81,6 +87,7 @@ impl Scanner {
         Self {
             limits: Limits { record_bytes, ..limits },
             between: Between::Start,
+            wrapper: None,
             state: State::Between,
             open: Vec::new(),
             array_at: None,
@@ -142,6 +149,10 @@ impl Scanner {
     pub(super) fn scan<S: Sink>(&mut self, piece: &[u8], sink: &mut S) -> Result<usize, Fault> {
         self.at = 0;
         while self.at < piece.len() {
+            if self.in_wrapper() {
+                self.read_wrapper(piece).map_err(|problem| self.fault(&problem, sink))?;
+                continue;
+            }
             // Never looks behind the limit, so that what is reported does not depend on where the input was
             // cut.
             let room = self.room();
@@ -174,6 +185,7 @@ impl Scanner {
                 Ok(()) => return Ok(()),
                 Err(problem) => problem,
             },
+            _ if self.in_wrapper() => Problem::Truncated { within: "inside the object around the records" },
             State::InText { .. } => Problem::Truncated { within: "inside a string" },
             _ if self.in_array() => Problem::Truncated { within: "inside an array" },
             _ => Problem::Truncated { within: "inside a record" },
@@ -183,7 +195,9 @@ impl Scanner {
 
     /// The fault for a problem at the byte that comes next.
     pub(super) fn fault<S: Sink>(&self, problem: &Problem, sink: &S) -> Fault {
-        let (record, path) = if self.open.is_empty() {
+        let (record, path) = if self.in_wrapper() {
+            (None, None)
+        } else if self.open.is_empty() {
             (self.between.awaits_record().then_some(self.records + 1), None)
         } else {
             (Some(self.records), sink.pointer())
@@ -215,6 +229,7 @@ impl Scanner {
                 State::InText { text, is_key } => self.in_text(text, is_key, piece, sink)?,
                 State::InNumber(number) => self.in_number(number, piece, sink)?,
                 State::InWord { word, done } => self.in_word(word, done, piece, sink)?,
+                State::Records => return Ok(Flow::Continue),
                 _ => {
                     let Some(byte) = self.skip_blanks(piece) else { break };
                     if self.token(byte, piece, sink)? == Flow::Enough {
@@ -231,7 +246,7 @@ impl Scanner {
         match (self.state, byte) {
             (State::KeyOrEnd, b'}') | (State::ValueOrEnd, b']') => return self.close(sink),
             (State::CommaOrEnd, _) => return self.comma_or_end(byte, sink),
-            (State::Between, _) => self.between_records(byte, piece, sink)?,
+            (State::Between, _) => return self.between_records(byte, piece, sink),
             (State::Key, _) => self.key_begins(byte, "a key after the comma", piece, sink)?,
             (State::KeyOrEnd, _) => self.key_begins(byte, "a key or `}`", piece, sink)?,
             (State::Colon, _) => self.colon(byte, sink)?,
@@ -331,6 +346,10 @@ impl Scanner {
             return Err(Problem::Depth(self.limits.depth));
         }
         if container == Container::Array && !self.in_array() {
+            if sink.enters_array() {
+                self.state = State::Records;
+                return Ok(());
+            }
             self.array_at = Some(self.open.len());
         }
         self.state = match container {
