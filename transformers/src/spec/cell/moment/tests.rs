@@ -1,0 +1,1 @@
+//! What dates and times are read as and written as.
