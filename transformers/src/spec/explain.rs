@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::keys::{ERRORS, INPUT, OUTPUT, Section};
+use super::words::{ArraysWord, PolicyWord, RoundWord, TypeWord, UnknownWord};
 use super::{
-    Absent, Arrays, Column, Columns, Conversion, CsvInput, CsvOutput, ErrorPolicy, Filter, Input, JsonInput, MomentIn,
-    MomentOut, Moment, Others, Scalar, Source, Spec, Test, TextEncoding, Type, zone,
+    Absent, Arrays, Column, Columns, Conversion, CsvInput, CsvOutput, ErrorPolicy, Filter, Input, JsonInput,
+    Moment, MomentIn, MomentOut, Others, Scalar, Source, Spec, Test, TextEncoding, Type, zone,
 };
 
 impl Spec {
@@ -23,7 +24,9 @@ impl Spec {
         page.set("kind", &quoted(self.kind().as_str()));
         page.table(&INPUT);
         match self.conversion() {
-            Conversion::JsonToCsv { input, .. } | Conversion::JsonToJson { input, .. } => json_input(&mut page, input),
+            Conversion::JsonToCsv { input, .. } | Conversion::JsonToJson { input, .. } => {
+                json_input(&mut page, input)
+            }
             Conversion::CsvToJson { input, .. } => csv_input(&mut page, input),
         }
         any_input(&mut page, self.input());
@@ -37,23 +40,27 @@ impl Spec {
             }
         }
         let unknown = match self.columns() {
-            Columns::Observed => "add",
-            Columns::Given { others: Others::Ignore, .. } => "ignore",
-            Columns::Given { others: Others::Error, .. } => "error",
+            Columns::Observed => UnknownWord::Add,
+            Columns::Given { others: Others::Ignore, .. } => UnknownWord::Ignore,
+            Columns::Given { others: Others::Error, .. } => UnknownWord::Error,
         };
-        page.set("unknown_keys", &quoted(unknown));
+        page.set("unknown_keys", &quoted(unknown.as_str()));
         page.set("compression", &quoted(self.compression().as_str()));
         page.table(&ERRORS);
         match self.errors() {
-            ErrorPolicy::Reject => page.set("policy", "\"reject\""),
+            ErrorPolicy::Reject => page.set("policy", &quoted(PolicyWord::Reject.as_str())),
             ErrorPolicy::Quarantine { max_bad } => {
-                page.set("policy", "\"quarantine\"");
+                page.set("policy", &quoted(PolicyWord::Quarantine.as_str()));
                 page.set("max_bad", &quoted(&max_bad.to_string()));
             }
         }
         match self.columns() {
-            Columns::Observed => page.note("no [[column]]: every key of the input makes one, in first-seen order"),
-            Columns::Given { columns, .. } => columns.iter().enumerate().for_each(|(i, c)| column(&mut page, i, c)),
+            Columns::Observed => {
+                page.note("no [[column]]: every key of the input makes one, in first-seen order")
+            }
+            Columns::Given { columns, .. } => {
+                columns.iter().enumerate().for_each(|(i, c)| column(&mut page, i, c))
+            }
         }
         self.filters().iter().for_each(|one| filter(&mut page, one));
         page.toml
@@ -136,14 +143,14 @@ fn csv_output(page: &mut Page, output: &CsvOutput, columns_given: bool) {
         page.set("nested_separator", &quoted(&output.nested_separator));
     }
     match &output.arrays {
-        Arrays::Json => page.set("arrays", "\"json\""),
-        Arrays::Error => page.set("arrays", "\"error\""),
+        Arrays::Json => page.set("arrays", &quoted(ArraysWord::Json.as_str())),
+        Arrays::Error => page.set("arrays", &quoted(ArraysWord::Error.as_str())),
         Arrays::Join { separator } => {
-            page.set("arrays", "\"join\"");
+            page.set("arrays", &quoted(ArraysWord::Join.as_str()));
             page.set("array_join", &quoted(separator));
         }
         Arrays::Index { limit } => {
-            page.set("arrays", "\"index\"");
+            page.set("arrays", &quoted(ArraysWord::Index.as_str()));
             page.set("array_index_limit", &limit.to_string());
         }
     }
@@ -177,7 +184,7 @@ fn column(page: &mut Page, index: usize, column: &Column) {
 fn set_type(page: &mut Page, ty: &Type) {
     let word = match ty {
         Type::Any => return,
-        Type::Decimal(_) => "decimal".to_owned(),
+        Type::Decimal(_) => TypeWord::Decimal.as_str().to_owned(),
         other => other.to_string(),
     };
     page.set("type", &quoted(&word));
@@ -187,7 +194,7 @@ fn set_type(page: &mut Page, ty: &Type) {
                 page.set("scale", &scale.to_string());
             }
             if decimal.round {
-                page.set("round", "\"half_even\"");
+                page.set("round", &quoted(RoundWord::HalfEven.as_str()));
             }
         }
         Type::Date(moment) | Type::DateTime(moment) => set_moment(page, moment),
@@ -205,10 +212,13 @@ fn set_moment(page: &mut Page, moment: &Moment) {
         })
     });
     page.set("in", &list(formats));
-    page.set("out", &quoted(match &moment.write {
-        MomentOut::Rfc3339 => "rfc3339",
-        MomentOut::Pattern(pattern) => pattern,
-    }));
+    page.set(
+        "out",
+        &quoted(match &moment.write {
+            MomentOut::Rfc3339 => "rfc3339",
+            MomentOut::Pattern(pattern) => pattern,
+        }),
+    );
     if let Some(tz) = &moment.tz {
         page.set("tz", &quoted(zone::name_of(tz)));
     }
@@ -251,7 +261,8 @@ mod tests {
     fn read_back(spec: &Spec) {
         let toml = spec.explain();
         let params = toml::from_str(&toml).unwrap_or_else(|error| panic!("{toml}\n{error}"));
-        let back = Spec::read(spec.kind().as_str(), &params).unwrap_or_else(|fault| panic!("{toml}\n{}", fault.report()));
+        let back = Spec::read(spec.kind().as_str(), &params)
+            .unwrap_or_else(|fault| panic!("{toml}\n{}", fault.report()));
         assert_eq!(&back, spec, "{toml}");
         assert_eq!(back.explain(), toml);
     }
@@ -348,9 +359,13 @@ mod tests {
                 "[input]\ndelimiter = \";\"\nheader = false\nnull = \"-\"\n[output]\nformat = \"array\"\n\
                  [[column]]\nname = \"a\"\nfrom = \"/1\"\ntype = \"json\"\ndefault = \"[1, 2]\"",
             ),
-            ("json-to-csv", "[output]\nbom = true\nencoding = \"utf-16be\"\nnested_separator = \"__\"\narrays = \"index\""),
+            (
+                "json-to-csv",
+                "[output]\nbom = true\nencoding = \"utf-16be\"\nnested_separator = \"__\"\narrays = \"index\"",
+            ),
         ] {
-            let spec = Spec::read(kind, &toml::from_str(text).unwrap()).unwrap_or_else(|f| panic!("{}", f.report()));
+            let spec =
+                Spec::read(kind, &toml::from_str(text).unwrap()).unwrap_or_else(|f| panic!("{}", f.report()));
             read_back(&spec);
         }
     }
@@ -363,7 +378,7 @@ mod tests {
             "version = 1\n",
             "kind = \"json-to-csv\"\n",
             "max_record_bytes = \"64MiB\"      # The most bytes that one record may have.\n",
-            "delimiter = \",\"                # What stands between two cells.\n",
+            "delimiter = \",\"                 # What stands between two cells.\n",
             "policy = \"reject\"",
         ] {
             assert!(toml.contains(line), "{line} is not in\n{toml}");

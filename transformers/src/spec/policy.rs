@@ -27,7 +27,7 @@ impl MaxBad {
     /// Reads `100` or `0.1%`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let Some(percent) = text.strip_suffix('%') else { return digits(text).map(Self::Count) };
-        let (whole, fraction) = percent.trim_end().split_once('.').unwrap_or((percent.trim_end(), "0"));
+        let (whole, fraction) = percent.split_once('.').unwrap_or((percent, "0"));
         if fraction.len() > 4 {
             return None;
         }
@@ -86,6 +86,7 @@ mod tests {
             ("0.00001%", None),
             ("-1", None),
             ("+1", None),
+            ("1 %", None),
             ("", None),
             ("%", None),
             (".5%", None),

@@ -28,7 +28,8 @@ impl Spec {
 
 fn table(kind: Kind, section: &'static Section) -> Value {
     let keys = || section.keys.iter().filter(|key| key.kinds.contains(&kind));
-    let properties: Map<_, _> = keys().map(|key| (key.name.to_owned(), property(kind, section, key))).collect();
+    let properties: Map<_, _> =
+        keys().map(|key| (key.name.to_owned(), property(kind, section, key))).collect();
     let mut rules: Vec<Value> = keys().filter_map(|key| needs(section, key)).collect();
     rules.extend(together(kind, section));
     let mut schema = json!({ "type": "object", "additionalProperties": false, "properties": properties });
@@ -46,7 +47,9 @@ fn property(kind: Kind, section: &'static Section, key: &Key) -> Value {
         Shape::Text => json!({ "type": "string" }),
         Shape::Name => json!({ "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$" }),
         Shape::Unquoted => json!({ "type": "string", "pattern": "^[^\\u0000\"\\r\\n]*$" }),
-        Shape::Delimiter => json!({ "type": "string", "pattern": "^[\\u0001-\\u007f]$", "not": { "enum": ["\"", "\r", "\n"] } }),
+        Shape::Delimiter => {
+            json!({ "type": "string", "pattern": "^[\\u0001-\\u007f]$", "not": { "enum": ["\"", "\r", "\n"] } })
+        }
         Shape::Pointer => json!({ "type": "string", "pattern": "^(/([^~/]|~[01])*)*$" }),
         Shape::Path if kind == Kind::CsvToJson => json!({ "type": "string", "pattern": "^/([^~/]|~[01])*$" }),
         Shape::Path => json!({ "type": "string", "pattern": "^\\.?(/([^~/]|~[01])*)*$" }),
@@ -139,3 +142,6 @@ fn together(kind: Kind, section: &'static Section) -> Vec<Value> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::super::keys::COLUMN;
 use super::super::words::{Kind, RoundWord, TypeWord, UnknownWord};
-use super::super::{
-    Absent, Cell, Column, Columns, Decimal, Form, JsonText, Others, Path, Scalar, Source, Type,
-};
+use super::super::{Absent, Cell, Column, Columns, Decimal, Form, JsonText, Others, Path, Source, Type};
 use super::moment;
 use super::table::Table;
 
@@ -154,16 +152,5 @@ fn cell(table: &Table<'_>, key: &str, ty: &Type) -> Result<Cell, Fault> {
     // Only whole characters were appended; should that ever change, the spec is refused, not the file cut.
     let text =
         String::from_utf8(text).map_err(|_| table.invalid(key, "is not text", "use plain characters"))?;
-    check_number(table, key, &given)?;
     Ok(Cell { text, form, given })
-}
-
-/// TOML's `nan` and `inf` are no numbers of JSON.
-fn check_number(table: &Table<'_>, key: &str, given: &Scalar) -> Result<(), Fault> {
-    match given {
-        Scalar::Number(number) if super::super::number::Number::parse(number).is_none() => Err(
-            table.invalid(key, "is no number that JSON has", "put it into quotes, or write another number")
-        ),
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,8 @@
 //! A spec out of its parameters: every mistake is a fault that says where, why, and what to do.
 
 mod columns;
+#[cfg(test)]
+mod documented;
 mod filters;
 mod input;
 mod moment;

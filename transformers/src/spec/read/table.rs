@@ -234,13 +234,27 @@ impl<'a> Table<'a> {
     }
 
     pub fn scalar(&self, key: &str) -> Result<Scalar, Fault> {
-        self.typed(key, "text, a number or a boolean", scalar)
+        self.same_in_toml(key, self.typed(key, "text, a number or a boolean", scalar)?)
     }
 
     pub fn scalars(&self, key: &str) -> Result<Vec<Scalar>, Fault> {
-        self.typed(key, "a list of texts, numbers or booleans, at least one", |value| {
-            value.as_array().filter(|list| !list.is_empty())?.iter().map(scalar).collect()
-        })
+        let scalars: Vec<_> =
+            self.typed(key, "a list of texts, numbers or booleans, at least one", |value| {
+                value.as_array().filter(|list| !list.is_empty())?.iter().map(scalar).collect()
+            })?;
+        scalars.into_iter().map(|scalar| self.same_in_toml(key, scalar)).collect()
+    }
+
+    /// A spec is the same in JSON and in TOML. A number of JSON that TOML would hold as another (`1.10`, 30
+    /// digits) is refused, not changed behind somebody's back.
+    fn same_in_toml(&self, key: &str, scalar: Scalar) -> Result<Scalar, Fault> {
+        match scalar {
+            Scalar::Number(number) if !exact(&number) => {
+                let wrong = format!("is the number {number}, which TOML would hold as another");
+                Err(self.invalid(key, &wrong, "write it in its shortest form, or put it into quotes"))
+            }
+            scalar => Ok(scalar),
+        }
     }
 
     /// One text, or a list of at least one.
@@ -266,6 +280,16 @@ fn scalar(value: &Value) -> Option<Scalar> {
         Value::Bool(boolean) => Some(Scalar::Boolean(*boolean)),
         _ => None,
     }
+}
+
+/// Whether an i64 or f64, which are TOML's numbers, is written just so.
+fn exact(number: &str) -> bool {
+    let integer = || number.parse::<i64>().is_ok_and(|integer| integer.to_string() == number);
+    let float = || {
+        let float = number.parse().ok().and_then(serde_json::Number::from_f64);
+        number.contains(['.', 'e', 'E']) && float.is_some_and(|float| float.to_string() == number)
+    };
+    integer() || float()
 }
 
 /// serde sees TOML's own dates as an object with one key of this name.

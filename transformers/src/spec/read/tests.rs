@@ -855,19 +855,21 @@ fn json_in_a_csv_cell_is_read_and_json_in_json_is_quoted() {
 }
 
 #[test]
-fn numbers_of_json_specs_stay_as_written() {
-    let params: Value = serde_json::from_str(
-        r#"{"column": [{"name": "a", "const": 1.10}, {"name": "b", "const": 123456789012345678901234567890}]}"#,
-    )
-    .unwrap();
-    let spec = Spec::read(CSV, &params).unwrap();
-    let Columns::Given { columns, .. } = spec.columns() else { panic!("{spec:?}") };
-    let texts: Vec<_> = columns
-        .iter()
-        .map(|column| match &column.source {
-            Source::Const(cell) => cell.text.as_str(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(texts, ["1.10", "123456789012345678901234567890"]);
+fn numbers_are_those_that_toml_can_hold() {
+    let with = |number: &str| {
+        let params = format!(r#"{{"column": [{{"name": "a", "const": {number}}}]}}"#);
+        Spec::read(CSV, &serde_json::from_str(&params).unwrap())
+    };
+    for number in ["0", "-1", "1.5", "1e+30", "9007199254740993", "-0.0"] {
+        let spec = with(number).unwrap_or_else(|fault| panic!("{}", fault.report()));
+        let Columns::Given { columns, .. } = spec.columns() else { panic!("{spec:?}") };
+        let Source::Const(cell) = &columns[0].source else { panic!("{columns:?}") };
+        assert_eq!((cell.text.as_str(), cell.form), (number, Form::Bare));
+    }
+    for number in ["1.10", "1E5", "123456789012345678901234567890", "-0", "1e400"] {
+        let fault = with(number).expect_err(number);
+        assert!(fault.to_string().contains("which TOML would hold as another"), "{number} {fault}");
+    }
+    let nan = read(CSV, "[[column]]\nname = \"a\"\nconst = nan").unwrap_err();
+    assert!(nan.to_string().ends_with("`const` is null, not text, a number or a boolean"), "{nan}");
 }
