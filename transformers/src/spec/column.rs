@@ -55,7 +55,8 @@ pub enum Source {
 /// What happens when a value is missing or null.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Absent {
-    /// The cell says so: `missing` or `null` of `[output]`. In JSON a null stays null and a missing one is left out.
+    /// The cell says so: `missing` or `null` of `[output]`. In JSON a null stays null and a missing one is
+    /// left out.
     Blank,
     /// The record is bad.
     Required,

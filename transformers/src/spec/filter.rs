@@ -56,8 +56,8 @@ impl Scalar {
         match (self, found) {
             (Self::Text(wanted), Found::Text(text)) => wanted == text,
             (Self::Number(wanted), Found::Bare(bare)) => {
-                wanted == bare
-                    || matches!((Number::parse(wanted), Number::parse(bare)), (Some(a), Some(b)) if a.equals(&b))
+                let both = || Number::parse(wanted).zip(Number::parse(bare));
+                wanted == bare || both().is_some_and(|(wanted, found)| wanted.equals(&found))
             }
             (Self::Boolean(wanted), Found::Bare(bare)) => bare == if *wanted { "true" } else { "false" },
             _ => false,

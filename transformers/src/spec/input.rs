@@ -39,7 +39,8 @@ pub struct JsonInput {
 }
 
 impl JsonInput {
-    /// Data is never nested so deeply; a higher limit would only help whoever wants to hurt the reader of the output.
+    /// Data is never nested so deeply; a higher limit would only help whoever wants to hurt the reader of the
+    /// output.
     pub const MOST_DEPTH: usize = 10_000;
 }
 

@@ -13,8 +13,8 @@ pub(super) struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// Takes a number apart; none when it is not the grammar's, or has an exponent of more than 15 digits, which
-    /// no number that anybody counted with has.
+    /// Takes a number apart; none when it is not the grammar's, or has an exponent of more than 15 digits,
+    /// which no number that anybody counted with has.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
@@ -52,10 +52,16 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// How many digits stand before the point once the exponent is applied; negative: so many zeros behind it.
+    /// How many digits stand before the point once the exponent is applied; negative: so many zeros behind
+    /// it.
     pub fn point(&self) -> i64 {
         // The lengths of texts in memory, and an exponent of 15 digits: far from the ends of i64.
         i64::try_from(self.whole.len()).unwrap_or(i64::MAX / 2) + self.exponent.unwrap_or(0)
+    }
+
+    /// Whether every digit is zero.
+    pub fn is_zero(&self) -> bool {
+        self.first().is_none()
     }
 
     /// The place of the first digit that is not zero; none for zero.
@@ -157,13 +163,16 @@ mod tests {
     proptest! {
         /// mantissa * 10^exponent over a common denominator of 10^10, in i128.
         #[test]
-        fn equality_is_that_of_i128(a in -99_999_i128..99_999, b in -99_999_i128..99_999, e in -10_i64..10, f in -10_i64..10) {
-            let value = |mantissa: i128, exponent: i64| mantissa * 10_i128.pow(u32::try_from(exponent + 10).unwrap());
+        fn equality_is_that_of_i128(
+            a in -99_999_i128..99_999, b in -99_999_i128..99_999, e in -10_i64..10, f in -10_i64..10,
+        ) {
+            let power = |exponent: i64| 10_i128.pow(u32::try_from(exponent + 10).unwrap());
+            let value = |mantissa: i128, exponent: i64| mantissa * power(exponent);
             let (left, right) = (format!("{a}e{e}"), format!("{b}e{f}"));
             let same = Number::parse(&left).unwrap().equals(&Number::parse(&right).unwrap());
             prop_assert_eq!(same, value(a, e) == value(b, f));
-            let same = Number::parse(&left).unwrap().equals(&Number::parse(&format!("{a}0.00E{}", e - 1)).unwrap());
-            prop_assert!(same);
+            let shifted = format!("{a}0.00E{}", e - 1);
+            prop_assert!(Number::parse(&left).unwrap().equals(&Number::parse(&shifted).unwrap()));
         }
     }
 }

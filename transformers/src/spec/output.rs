@@ -41,7 +41,8 @@ impl CsvOutput {
 pub enum Arrays {
     /// One cell with the array as compact JSON.
     Json,
-    /// One cell with the elements behind one another; an element that is an array or object makes the record bad.
+    /// One cell with the elements behind one another; an element that is an array or object makes the record
+    /// bad.
     Join {
         /// What stands between two elements.
         separator: String,

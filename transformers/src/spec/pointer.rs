@@ -5,8 +5,8 @@ use std::fmt;
 /// A place inside a record, or inside the exploded element.
 ///
 /// `/a/b` counts from the record, `./a/b` from the element that `explode` made a row of; `""` and `.` are the
-/// whole of it. Each key is decoded already (`~1` is `/`, `~0` is `~`). A key that meets an array is the index
-/// of an element (RFC 6901 section 4: `0`, or digits without a leading zero).
+/// whole of it. Each key is decoded already (`~1` is `/`, `~0` is `~`). A key that meets an array is the
+/// index of an element (RFC 6901 section 4: `0`, or digits without a leading zero).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Path {
     relative: bool,
@@ -109,7 +109,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(relative: bool, keys in proptest::collection::vec("[~/.01a é]{0,4}", 0..4)) {
+        fn what_is_written_reads_back(
+            relative: bool, keys in proptest::collection::vec("[~/.01a é]{0,4}", 0..4),
+        ) {
             let path = Path { relative, keys };
             prop_assert_eq!(Path::parse(&path.to_string()), Ok(path));
         }

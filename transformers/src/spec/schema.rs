@@ -1,8 +1,8 @@
 //! The JSON Schema of specs (draft 2020-12), for editors.
 //!
-//! Made of the table of keys that the reader uses. A derive (schemars) would describe serde structs, which the
-//! reader does not have, and could not say which keys go together; a file written by hand would differ from the
-//! reader after the third change.
+//! Made of the table of keys that the reader uses. A derive (schemars) would describe serde structs, which
+//! the reader does not have, and could not say which keys go together; a file written by hand would differ
+//! from the reader after the third change.
 
 use serde_json::{Map, Value, json};
 
@@ -13,9 +13,9 @@ use super::{Input, Spec};
 impl Spec {
     /// The JSON Schema of the specs of one kind. docs/ has it as a file, one a kind.
     ///
-    /// What it accepts may still be refused: it does not know zones, encodings, patterns and regular expressions,
-    /// nor that names of columns must differ, that `./x` needs `explode`, and that `null` must not hold the
-    /// delimiter. What it refuses is always refused.
+    /// What it accepts may still be refused: it does not know zones, encodings, patterns and regular
+    /// expressions, nor that names of columns must differ, that `./x` needs `explode`, and that `null` must
+    /// not hold the delimiter. What it refuses is always refused.
     pub fn schema(kind: Kind) -> Value {
         let mut schema = table(kind, &SPEC);
         let mut whole = Map::new();
@@ -48,7 +48,8 @@ fn property(kind: Kind, section: &'static Section, key: &Key) -> Value {
         Shape::Name => json!({ "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$" }),
         Shape::Unquoted => json!({ "type": "string", "pattern": "^[^\\u0000\"\\r\\n]*$" }),
         Shape::Delimiter => {
-            json!({ "type": "string", "pattern": "^[\\u0001-\\u007f]$", "not": { "enum": ["\"", "\r", "\n"] } })
+            let never = ["\"", "\r", "\n"];
+            json!({ "type": "string", "pattern": "^[\\u0001-\\u007f]$", "not": { "enum": never } })
         }
         Shape::Pointer => json!({ "type": "string", "pattern": "^(/([^~/]|~[01])*)*$" }),
         Shape::Path if kind == Kind::CsvToJson => json!({ "type": "string", "pattern": "^/([^~/]|~[01])*$" }),
@@ -107,7 +108,10 @@ fn needs(section: &'static Section, key: &Key) -> Option<Value> {
 
 /// What goes together beyond that.
 fn together(kind: Kind, section: &'static Section) -> Vec<Value> {
-    let one_of = |keys: &[&str]| json!({ "oneOf": keys.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>() });
+    let one_of = |keys: &[&str]| {
+        let each: Vec<_> = keys.iter().map(|key| json!({ "required": [key] })).collect();
+        json!({ "oneOf": each })
+    };
     match section {
         s if std::ptr::eq(s, &SPEC) => {
             let mut output = json!({ "unknown_keys": { "enum": ["ignore", "error"] } });
@@ -115,17 +119,22 @@ fn together(kind: Kind, section: &'static Section) -> Vec<Value> {
                 output["nested_separator"] = false.into();
                 output["arrays"] = json!({ "not": { "const": "index" } });
             }
+            let observed = json!({ "unknown_keys": { "const": "add" } });
             vec![json!({
                 "if": { "required": ["column"] },
                 "then": { "properties": { "output": { "properties": output } } },
-                "else": { "properties": { "output": { "properties": { "unknown_keys": { "const": "add" } } } } },
+                "else": { "properties": { "output": { "properties": observed } } },
             })]
         }
-        s if std::ptr::eq(s, &ERRORS) => vec![json!({
-            "if": { "properties": { "policy": { "const": "quarantine" } }, "required": ["policy"] },
-            "then": { "properties": { "max_bad": { "minimum": 1, "pattern": "[1-9]" } }, "required": ["max_bad"] },
-            "else": { "properties": { "max_bad": { "maximum": 0, "not": { "type": "string", "pattern": "[1-9]" } } } },
-        })],
+        s if std::ptr::eq(s, &ERRORS) => {
+            let some = json!({ "minimum": 1, "pattern": "[1-9]" });
+            let none = json!({ "maximum": 0, "not": { "type": "string", "pattern": "[1-9]" } });
+            vec![json!({
+                "if": { "properties": { "policy": { "const": "quarantine" } }, "required": ["policy"] },
+                "then": { "properties": { "max_bad": some }, "required": ["max_bad"] },
+                "else": { "properties": { "max_bad": none } },
+            })]
+        }
         s if std::ptr::eq(s, &COLUMN) => vec![
             json!({ "required": ["name"] }),
             one_of(&["from", "const", "builtin"]),

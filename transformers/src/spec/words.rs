@@ -1,4 +1,5 @@
-//! The words a key can have: one enum each, with its spelling, so that neither the reader nor the schema knows them twice.
+//! The words a key can have: one enum each, with its spelling, so that neither the reader nor the schema
+//! knows them twice.
 
 /// An enum whose variants are words of the spec.
 pub(super) trait Word: Copy + 'static {

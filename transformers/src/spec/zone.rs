@@ -1,8 +1,9 @@
 //! Time zones by their IANA names, out of the binary itself.
 //!
 //! Not out of the machine's /usr/share/zoneinfo: the engine's host, a worker's image and the laptop where
-//! somebody tries a spec have different releases of the database or none, and one spec over one file must give
-//! the same bytes on all of them. The price: new rules come with a new version of Outport (some 200 kB of it).
+//! somebody tries a spec have different releases of the database or none, and one spec over one file must
+//! give the same bytes on all of them. The price: new rules come with a new version of Outport (some 200 kB
+//! of it).
 
 use std::sync::LazyLock;
 

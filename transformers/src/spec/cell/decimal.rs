@@ -7,7 +7,8 @@ use super::{Form, Found, Why};
 /// How a decimal is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal {
-    /// How many digits stand behind the point, at most [`MOST_SCALE`](Self::MOST_SCALE); none: as many as there are.
+    /// How many digits stand behind the point, at most [`MOST_SCALE`](Self::MOST_SCALE); none: as many as
+    /// there are.
     pub scale: Option<usize>,
     /// Whether digits that the scale has no room for are rounded, a half to the even digit (IEEE 754
     /// roundTiesToEven). Otherwise they are a mismatch, unless they are zeros.
@@ -23,8 +24,33 @@ impl Decimal {
 
     pub(super) fn write(self, found: Found<'_>, out: &mut Vec<u8>) -> Result<Form, Why> {
         let number = Number::parse(spelling(found)?).ok_or(Why::Other)?;
+        match number.exponent {
+            None if self.scale.is_none_or(|scale| number.fraction.len() <= scale) => {
+                self.write_plain(number, out)
+            }
+            _ => self.write_moved(number, out)?,
+        }
+        Ok(Form::Bare)
+    }
+
+    /// Without exponent and with room for every digit, as nearly all are: three copies.
+    fn write_plain(self, number: Number<'_>, out: &mut Vec<u8>) {
+        if number.negative && !number.is_zero() {
+            out.push(b'-');
+        }
+        out.extend_from_slice(number.whole);
+        let scale = self.scale.unwrap_or(number.fraction.len());
+        if scale > 0 {
+            out.push(b'.');
+            out.extend_from_slice(number.fraction);
+            out.resize(out.len() + scale - number.fraction.len(), b'0');
+        }
+    }
+
+    /// Digit by digit.
+    fn write_moved(self, number: Number<'_>, out: &mut Vec<u8>) -> Result<(), Why> {
         let digits = i64::try_from(number.len()).map_err(|_| Why::Exponent)?;
-        let zero = (0..number.len()).all(|index| number.digit(index) == b'0');
+        let zero = number.is_zero();
         // Of zero the exponent says nothing but how many digits to write.
         let point = match number.point() {
             point if point - digits > Self::MOST_ZEROS && zero => digits,
@@ -70,7 +96,7 @@ impl Decimal {
         if number.negative && out[start..].iter().any(|byte| matches!(byte, b'1'..=b'9')) {
             out.insert(start, b'-');
         }
-        Ok(Form::Bare)
+        Ok(())
     }
 }
 
@@ -205,7 +231,8 @@ mod tests {
             prop_assert_eq!(written(Some(scale as usize), true, &shifted).unwrap(), wanted.clone());
             // The same value with the point moved and the exponent moved back.
             if behind as i64 + moved >= 0 {
-                let moved_text = format!("{}e{moved}", plain(mantissa, u32::try_from(behind as i64 + moved).unwrap()));
+                let places = u32::try_from(behind as i64 + moved).unwrap();
+                let moved_text = format!("{}e{moved}", plain(mantissa, places));
                 prop_assert_eq!(written(Some(scale as usize), true, &moved_text).unwrap(), wanted.clone());
             }
             // Without leave to round there is an answer exactly when nothing is lost.
@@ -219,7 +246,8 @@ mod tests {
             let text = format!("{mantissa}e{exponent}");
             let plain = written(None, false, &text).unwrap();
             prop_assert!(!plain.contains('e'));
-            prop_assert!(Number::parse(&plain).unwrap().equals(&Number::parse(&text).unwrap()), "{} {}", text, plain);
+            let (written, given) = (Number::parse(&plain).unwrap(), Number::parse(&text).unwrap());
+            prop_assert!(written.equals(&given), "{} {}", text, plain);
         }
     }
 }

@@ -6,9 +6,10 @@ use super::Shape;
 
 /// A value is not of its column's type.
 ///
-/// It holds the shape of the value and never the value: what goes to a log or a Fault must not carry content (a
-/// cell may be a diagnosis), and "text of 3 characters (letters and punctuation)" is mostly enough to see that
-/// somebody writes `N/A`. Whoever may see the record itself finds it by its number, or in the rejects object.
+/// It holds the shape of the value and never the value: what goes to a log or a Fault must not carry content
+/// (a cell may be a diagnosis), and "text of 3 characters (letters and punctuation)" is mostly enough to see
+/// that somebody writes `N/A`. Whoever may see the record itself finds it by its number, or in the rejects
+/// object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The type, as a person names it: `decimal(2)`.

@@ -35,7 +35,8 @@ pub enum Form {
     Null,
     /// Text: CSV may have to quote it, JSON has to.
     Text,
-    /// JSON that stands by itself: a number, a boolean, an array, an object; a JSON string only of the type `json`.
+    /// JSON that stands by itself: a number, a boolean, an array, an object; a JSON string only of the type
+    /// `json`.
     Bare,
 }
 
@@ -63,9 +64,18 @@ pub enum Type {
 impl Type {
     /// Appends the value's cell to `out`, unquoted, and says what it is.
     ///
-    /// Text counts as the number, boolean or time that it spells, since CSV has nothing but text and many JSON
-    /// exports write everything as text. Nothing is guessed: no blanks around, no thousands separators, no plus
-    /// sign, no leading zeros.
+    /// Text counts as the number, boolean or time that it spells, since CSV has nothing but text and many
+    /// JSON exports write everything as text. Nothing is guessed: no blanks around, no thousands separators,
+    /// no plus sign, no leading zeros.
+    ///
+    /// ```
+    /// use outport_transform::spec::{Decimal, Form, Found, Type};
+    /// let (amount, mut cell) = (Type::Decimal(Decimal { scale: Some(2), round: false }), Vec::new());
+    /// assert_eq!(amount.write(Found::Bare("15e-1"), &mut cell), Ok(Form::Bare));
+    /// assert_eq!(cell, b"1.50");
+    /// let mismatch = amount.write(Found::Text("N/A"), &mut cell).unwrap_err();
+    /// assert_eq!(mismatch.found.to_string(), "text of 3 characters (letters, punctuation)");
+    /// ```
     ///
     /// # Errors
     /// The value is not of the type; `out` is then as it was.

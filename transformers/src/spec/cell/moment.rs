@@ -17,8 +17,8 @@ pub struct Moment {
     pub read: Vec<MomentIn>,
     /// The format it is written in.
     pub write: MomentOut,
-    /// The zone that local times are of and that every time is converted to. Without it, a time keeps the offset
-    /// it came with, and seconds since 1970 are UTC.
+    /// The zone that local times are of and that every time is converted to. Without it, a time keeps the
+    /// offset it came with, and seconds since 1970 are UTC.
     pub tz: Option<TimeZone>,
 }
 
@@ -88,8 +88,8 @@ impl Moment {
         }))
     }
 
-    /// The time that a clock in `tz` showed. jiff would choose one in a gap or a fold; the other may be the right
-    /// one, and an hour is much in a laboratory.
+    /// The time that a clock in `tz` showed. jiff would choose one in a gap or a fold; the other may be the
+    /// right one, and an hour is much in a laboratory.
     fn place(&self, local: DateTime) -> Result<Zoned, Why> {
         let zone = self.tz.as_ref().ok_or(Why::NoZone)?;
         match zone.to_ambiguous_timestamp(local).offset() {
@@ -102,7 +102,8 @@ impl Moment {
         }
     }
 
-    /// The first format that fits. Where none does, the reason of one that fitted in form says more than "none".
+    /// The first format that fits. Where none does, the reason of one that fitted in form says more than
+    /// "none".
     fn read(&self, text: &str) -> Result<Read, Why> {
         let mut reason = Why::Format;
         for format in &self.read {

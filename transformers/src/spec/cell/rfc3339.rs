@@ -132,7 +132,9 @@ mod tests {
     proptest! {
         /// What it takes, jiff reads the same.
         #[test]
-        fn the_value_is_that_of_jiff(second in -60_000_000_000_i64..250_000_000_000, nanosecond in 0_i32..1_000_000_000) {
+        fn the_value_is_that_of_jiff(
+            second in -60_000_000_000_i64..250_000_000_000, nanosecond in 0_i32..1_000_000_000,
+        ) {
             let time = jiff::Timestamp::new(second, nanosecond).unwrap();
             let Ok(Said::Time(local, offset)) = read(&time.to_string()) else { panic!("{time}") };
             prop_assert_eq!(offset.to_timestamp(local).unwrap(), time);

@@ -5,6 +5,8 @@ mod columns;
 mod documented;
 mod filters;
 mod input;
+#[cfg(test)]
+mod mistakes;
 mod moment;
 pub(super) mod nearest;
 mod output;
@@ -22,12 +24,13 @@ use super::{Conversion, Spec};
 use table::{Table, what};
 
 impl Spec {
-    /// Reads the spec of a transform of this kind. `params` is the TOML or JSON of it, parsed; null and an empty
-    /// table give the defaults.
+    /// Reads the spec of a transform of this kind. `params` is the TOML or JSON of it, parsed; null and an
+    /// empty table give the defaults.
     ///
     /// ```
     /// use outport_transform::Spec;
-    /// let fault = Spec::read("json-to-csv", &serde_json::json!({"output": {"delimeter": ";"}})).unwrap_err();
+    /// let params = serde_json::json!({"output": {"delimeter": ";"}});
+    /// let fault = Spec::read("json-to-csv", &params).unwrap_err();
     /// assert_eq!(fault.to_string(), "could not read the json-to-csv spec: [output] has no key `delimeter`");
     /// assert_eq!(fault.hint(), "did you mean `delimiter`?");
     /// ```

@@ -24,7 +24,8 @@ fn moment(table: &Table<'_>, with_time: bool) -> Result<Moment, Fault> {
     Ok(Moment { read: read.collect::<Result<_, _>>()?, write: format_out(table, with_time)?, tz: tz(table)? })
 }
 
-/// A time in which no two fields have the same number, so that what a pattern reads back shows which it reads.
+/// A time in which no two fields have the same number, so that what a pattern reads back shows which it
+/// reads.
 fn sample() -> Zoned {
     let local = day(2024, 1, 31).at(22, 7, 9, 123_456_789);
     Offset::constant(-5).to_timestamp(local).unwrap_or_default().to_zoned(Offset::constant(-5).to_time_zone())

@@ -1,7 +1,7 @@
 //! One table of a spec: its keys checked against the list of keys, its values taken out by their types.
 //!
-//! Not serde's derive: its errors do not say which key of which column was wrong, and there the message is the
-//! whole point.
+//! Not serde's derive: its errors do not say which key of which column was wrong, and there the message is
+//! the whole point.
 
 use std::borrow::Cow;
 
@@ -205,6 +205,13 @@ impl<'a> Table<'a> {
         let count = self.typed(key, "a whole number", Value::as_u64)?;
         if (least..=most).contains(&count) {
             return Ok(count);
+        }
+        if least == most {
+            return Err(self.invalid(
+                key,
+                &format!("is {count}, and there is only {most}"),
+                format!("write {most}"),
+            ));
         }
         let hint = format!("write a number from {least} to {most}");
         Err(self.invalid(key, &format!("is {count}, which is not from {least} to {most}"), hint))

@@ -1,91 +1,11 @@
-//! Every key of a spec, in one table: the reader takes from it what there is and what is the default, the schema
-//! is made of it, and so the two cannot differ.
+//! The keys.
 
-use serde_json::Value;
-
-use super::words::{
+use super::super::words::{
     ArraysWord, Builtin, Compression, CsvInjection, Decompression, DuplicateKeys, ExplodeEmpty, JsonLayout,
     Kind, Layout, LineEnding, PolicyWord, Quote, RoundWord, TypeWord, UnknownWord, Unmappable, Word,
 };
-use super::{CsvOutput, Decimal, Input, JsonInput};
-
-/// One table of a spec.
-pub(super) struct Section {
-    /// As a person names it: `[input]`.
-    pub name: &'static str,
-    pub keys: &'static [Key],
-}
-
-/// One key of a table.
-pub(super) struct Key {
-    pub name: &'static str,
-    /// The kinds in which it has a meaning.
-    pub kinds: &'static [Kind],
-    pub shape: Shape,
-    pub default: Preset,
-    /// The key without which it has no meaning.
-    pub needs: Option<Needs>,
-    /// One sentence for editors.
-    pub about: &'static str,
-}
-
-/// What a key's value looks like.
-#[derive(Clone, Copy)]
-pub(super) enum Shape {
-    Word(&'static [&'static str]),
-    Boolean,
-    Text,
-    /// A name: not empty, without control characters.
-    Name,
-    /// A text that is written without quotes around it.
-    Unquoted,
-    Delimiter,
-    Pointer,
-    /// `/a`, or `./a` from the exploded element.
-    Path,
-    Count {
-        least: u64,
-        most: u64,
-    },
-    /// A count of bytes, or text with a unit.
-    Bytes,
-    Scalar,
-    Scalars,
-    /// One text or a list of them.
-    Texts,
-    MaxBad,
-    Table(&'static Section),
-    Tables(&'static Section),
-}
-
-/// What holds when a key is not given.
-#[derive(Clone, Copy)]
-pub(super) enum Preset {
-    /// Nothing, or what other keys make of it.
-    None,
-    Text(&'static str),
-    Boolean(bool),
-    Count(u64),
-}
-
-impl Preset {
-    pub fn value(self) -> Option<Value> {
-        match self {
-            Self::None => None,
-            Self::Text(text) => Some(text.into()),
-            Self::Boolean(boolean) => Some(boolean.into()),
-            Self::Count(count) => Some(count.into()),
-        }
-    }
-}
-
-/// A key without which another has no meaning.
-#[derive(Clone, Copy)]
-pub(super) struct Needs {
-    pub key: &'static str,
-    /// The words that it may have; any value when there are none.
-    pub words: &'static [&'static str],
-}
+use super::super::{CsvOutput, Decimal, JsonInput};
+use super::{Key, Needs, Preset, Section, Shape};
 
 const ALL: &[Kind] = &[Kind::JsonToCsv, Kind::CsvToJson, Kind::JsonToJson];
 const FROM_JSON: &[Kind] = &[Kind::JsonToCsv, Kind::JsonToJson];
@@ -109,7 +29,7 @@ const fn needing(key: &'static str, words: &'static [&'static str], of: Key) -> 
 
 use Preset::{Boolean, Count, None as Nothing, Text};
 
-pub(super) static SPEC: Section = Section {
+pub(in super::super) static SPEC: Section = Section {
     name: "the spec",
     keys: &[
         key(
@@ -134,7 +54,7 @@ pub(super) static SPEC: Section = Section {
     ],
 };
 
-pub(super) static INPUT: Section = Section {
+pub(in super::super) static INPUT: Section = Section {
     name: "[input]",
     keys: &[
         key(
@@ -202,7 +122,7 @@ pub(super) static INPUT: Section = Section {
     ],
 };
 
-pub(super) static OUTPUT: Section = Section {
+pub(in super::super) static OUTPUT: Section = Section {
     name: "[output]",
     keys: &[
         key("format", TO_JSON, Shape::Word(JsonLayout::WORDS), Text("ndjson"), "How records are written."),
@@ -292,7 +212,7 @@ pub(super) static OUTPUT: Section = Section {
     ],
 };
 
-pub(super) static ERRORS: Section = Section {
+pub(in super::super) static ERRORS: Section = Section {
     name: "[errors]",
     keys: &[
         key(
@@ -314,7 +234,7 @@ pub(super) static ERRORS: Section = Section {
 
 const MOMENTS: &[&str] = &[TypeWord::Date.as_str(), TypeWord::DateTime.as_str()];
 
-pub(super) static COLUMN: Section = Section {
+pub(in super::super) static COLUMN: Section = Section {
     name: "[[column]]",
     keys: &[
         key("name", ALL, Shape::Name, Nothing, "The name of the column."),
@@ -400,7 +320,7 @@ pub(super) static COLUMN: Section = Section {
     ],
 };
 
-pub(super) static FILTER: Section = Section {
+pub(in super::super) static FILTER: Section = Section {
     name: "[[filter]]",
     keys: &[
         key("from", ALL, Shape::Path, Nothing, "JSON Pointer to the value that is looked at."),
@@ -411,30 +331,3 @@ pub(super) static FILTER: Section = Section {
         key("matches", ALL, Shape::Text, Nothing, "A regular expression that must be found in it."),
     ],
 };
-
-impl Section {
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
-    }
-
-    pub fn names_for(&self, kind: Kind) -> impl Iterator<Item = &'static str> {
-        self.keys.iter().filter(move |key| key.kinds.contains(&kind)).map(|key| key.name)
-    }
-}
-
-/// The tables that hold keys which somebody may have put into the wrong one.
-pub(super) static SECTIONS: [&Section; 5] = [&INPUT, &OUTPUT, &ERRORS, &COLUMN, &FILTER];
-
-/// The units of sizes, the longer spelling first.
-pub(super) const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-
-/// How many bytes a text says: `64MiB`, `1GiB`, `4096`.
-pub(super) fn bytes(text: &str) -> Option<u64> {
-    let (digits, unit) = UNITS
-        .iter()
-        .find_map(|(name, unit)| text.strip_suffix(name).map(|digits| (digits, *unit)))
-        .unwrap_or((text, 1));
-    let digits = digits.trim_end_matches(' ');
-    let number: u64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
-    number.checked_mul(unit).filter(|bytes| (1..=Input::MOST_RECORD_BYTES).contains(bytes))
-}
