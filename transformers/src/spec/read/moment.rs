@@ -3,7 +3,7 @@
 use jiff::Zoned;
 use jiff::civil::date as day;
 use jiff::fmt::strtime::{self, BrokenDownTime};
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 use outport_core::Fault;
 
 use super::super::zone;
@@ -24,11 +24,12 @@ fn moment(table: &Table<'_>, with_time: bool) -> Result<Moment, Fault> {
     Ok(Moment { read: read.collect::<Result<_, _>>()?, write: format_out(table, with_time)?, tz: tz(table)? })
 }
 
-/// A time in which no two fields have the same number, so that what a pattern reads back shows which it
-/// reads.
+/// A time in which no two fields have the same number, so that what a pattern reads back shows which it reads.
+/// In a zone with a name: without one, `%Q` would write an offset.
 fn sample() -> Zoned {
     let local = day(2024, 1, 31).at(22, 7, 9, 123_456_789);
-    Offset::constant(-5).to_timestamp(local).unwrap_or_default().to_zoned(Offset::constant(-5).to_time_zone())
+    let zone = zone::named("America/New_York").unwrap_or(TimeZone::UTC);
+    zone.to_ambiguous_timestamp(local).compatible().unwrap_or_default().to_zoned(zone)
 }
 
 fn format_in(table: &Table<'_>, format: &str, with_time: bool) -> Result<MomentIn, Fault> {

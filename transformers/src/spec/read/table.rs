@@ -311,6 +311,7 @@ pub(super) fn what(value: &Value) -> String {
         Value::Bool(boolean) => boolean.to_string(),
         Value::Number(number) => format!("the number {number}"),
         Value::String(text) => format!("the text {text:?}"),
+        Value::Array(list) if list.is_empty() => "an empty list".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) if is_toml_date(value) => "a date of TOML".to_owned(),
         Value::Object(_) => "a table".to_owned(),
