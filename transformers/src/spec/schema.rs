@@ -14,8 +14,8 @@ impl Spec {
     /// The JSON Schema of the specs of one kind. docs/ has it as a file, one a kind.
     ///
     /// What it accepts may still be refused: it does not know zones, encodings, patterns and regular
-    /// expressions, nor that names of columns must differ, that `./x` needs `explode`, and that `null` must
-    /// not hold the delimiter. What it refuses is always refused.
+    /// expressions, nor that names of columns must differ, what `explode` means for pointers, and that `null`
+    /// must not hold the delimiter. What it refuses is always refused.
     pub fn schema(kind: Kind) -> Value {
         let mut schema = table(kind, &SPEC);
         let mut whole = Map::new();

@@ -7,11 +7,17 @@ use serde_json::Value;
 
 use super::super::keys::COLUMN;
 use super::super::words::{Kind, RoundWord, TypeWord, UnknownWord};
-use super::super::{Absent, Cell, Column, Columns, Decimal, Form, JsonText, Others, Path, Source, Type};
+use super::super::{
+    Absent, Cell, Column, Columns, Decimal, Explode, Form, JsonText, Others, Path, Source, Type,
+};
 use super::moment;
 use super::table::Table;
 
-pub(super) fn columns(output: &Table<'_>, list: &[Value], explodes: bool) -> Result<Columns, Fault> {
+pub(super) fn columns(
+    output: &Table<'_>,
+    list: &[Value],
+    explode: Option<&Explode>,
+) -> Result<Columns, Fault> {
     let word = if output.has("unknown_keys") { Some(output.word("unknown_keys")?) } else { None };
     if list.is_empty() {
         return match word {
@@ -38,7 +44,7 @@ pub(super) fn columns(output: &Table<'_>, list: &[Value], explodes: bool) -> Res
     let mut names = HashSet::new();
     for (index, value) in list.iter().enumerate() {
         let table = Table::open(output.kind, place(index, value), &COLUMN, Some(value))?;
-        let column = column(&table, explodes)?;
+        let column = column(&table, explode)?;
         if !names.insert(column.name.clone()) {
             let wrong = "is the name of an earlier column too";
             return Err(table.invalid(
@@ -66,13 +72,13 @@ fn place(index: usize, value: &Value) -> String {
     }
 }
 
-fn column(table: &Table<'_>, explodes: bool) -> Result<Column, Fault> {
+fn column(table: &Table<'_>, explode: Option<&Explode>) -> Result<Column, Fault> {
     let name = table.name("name")?;
     let source = match (table.has("from"), table.has("const"), table.has("builtin")) {
         (true, false, false) => {
             let ty = ty(table)?;
             let absent = absent(table, &ty)?;
-            Source::Record { from: from(table, explodes)?, ty, absent }
+            Source::Record { from: from(table, explode)?, ty, absent }
         }
         (false, true, false) => Source::Const(cell(table, "const", &Type::Any)?),
         (false, false, true) => Source::Builtin(table.word("builtin")?),
@@ -89,17 +95,28 @@ fn column(table: &Table<'_>, explodes: bool) -> Result<Column, Fault> {
 }
 
 /// The pointer of a column or filter.
-pub(super) fn from(table: &Table<'_>, explodes: bool) -> Result<Path, Fault> {
+pub(super) fn from(table: &Table<'_>, explode: Option<&Explode>) -> Result<Path, Fault> {
     let path = table.path("from")?;
-    if path.is_relative() && !explodes {
+    if path.is_relative() && explode.is_none() {
         let wrong = "counts from the exploded element, but nothing is exploded";
         return Err(table.invalid("from", wrong, "remove the dot, or add `explode` to [input]"));
+    }
+    if let Some(key) = explode.and_then(|explode| key_of_array(&path, &explode.path)) {
+        let wrong =
+            format!("looks for the key {key:?} in the array that `explode` names, not in its elements");
+        return Err(table.invalid("from", &wrong, "start it with `./`: that counts from the element"));
     }
     if table.kind == Kind::CsvToJson && path.keys().len() != 1 {
         let wrong = "is no name of a CSV column: a row has no values inside one another";
         return Err(table.invalid("from", wrong, "write a slash and the name in the header: `/amount`"));
     }
     Ok(path)
+}
+
+/// The key, no index, by which a path goes on behind an array: always missing, and so never meant.
+fn key_of_array<'a>(path: &'a Path, array: &Path) -> Option<&'a str> {
+    let inner = path.keys().strip_prefix(array.keys()).filter(|_| !path.is_relative())?;
+    inner.first().filter(|key| key.is_empty() || !key.bytes().all(|b| b.is_ascii_digit())).map(String::as_str)
 }
 
 fn ty(table: &Table<'_>) -> Result<Type, Fault> {

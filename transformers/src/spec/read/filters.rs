@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use super::super::keys::FILTER;
 use super::super::words::Kind;
-use super::super::{Filter, Scalar, Test};
+use super::super::{Explode, Filter, Scalar, Test};
 use super::columns::from;
 use super::table::Table;
 
-/// A compiled pattern may take so many bytes. What people write takes less (`\p{L}{1,40}` between 1 and 2 MiB,
+/// A compiled pattern may take so many bytes. What people write takes less (`\p{L}{1,40}` up to 2 MiB,
 /// `[a-z]{10000}` up to 1 MiB, an alternation of words 2 KiB), and what is written to hurt takes more.
 const PATTERN_BYTES: usize = 4 << 20;
 
 const TESTS: [&str; 5] = ["eq", "ne", "in", "exists", "matches"];
 
-pub(super) fn filters(kind: Kind, list: &[Value], explodes: bool) -> Result<Vec<Filter>, Fault> {
+pub(super) fn filters(kind: Kind, list: &[Value], explode: Option<&Explode>) -> Result<Vec<Filter>, Fault> {
     let filter = |(index, value): (usize, &Value)| {
         let table = Table::open(kind, format!("filter {}", index + 1), &FILTER, Some(value))?;
-        let from = from(&table, explodes)?;
+        let from = from(&table, explode)?;
         Ok(Filter { from, test: test(&table)? })
     };
     list.iter().enumerate().map(filter).collect()

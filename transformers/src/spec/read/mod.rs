@@ -67,19 +67,20 @@ impl Spec {
                 Conversion::JsonToJson { input: input::json(&input)?, output: output::json(&output)? }
             }
         };
-        let explodes = match &conversion {
+        let explode = match &conversion {
             Conversion::JsonToCsv { input, .. } | Conversion::JsonToJson { input, .. } => {
-                input.explode.is_some()
+                input.explode.as_ref()
             }
-            Conversion::CsvToJson { .. } => false,
+            Conversion::CsvToJson { .. } => None,
         };
-        let columns = columns::columns(&output, list(&spec, "column")?, explodes)?;
+        let columns = columns::columns(&output, list(&spec, "column")?, explode)?;
+        let filters = filters::filters(kind, list(&spec, "filter")?, explode)?;
         Ok(Self {
             conversion,
             input: input::any(&input)?,
             compression: output.word("compression")?,
             columns,
-            filters: filters::filters(kind, list(&spec, "filter")?, explodes)?,
+            filters,
             errors: policy::policy(&sub(&spec, "errors", &ERRORS)?)?,
         })
     }

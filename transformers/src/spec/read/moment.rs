@@ -24,8 +24,8 @@ fn moment(table: &Table<'_>, with_time: bool) -> Result<Moment, Fault> {
     Ok(Moment { read: read.collect::<Result<_, _>>()?, write: format_out(table, with_time)?, tz: tz(table)? })
 }
 
-/// A time in which no two fields have the same number, so that what a pattern reads back shows which it reads.
-/// In a zone with a name: without one, `%Q` would write an offset.
+/// A time in which no two fields have the same number: what a pattern reads back shows what it reads. In a
+/// zone with a name: without one, `%Q` would write an offset.
 fn sample() -> Zoned {
     let local = day(2024, 1, 31).at(22, 7, 9, 123_456_789);
     let zone = zone::named("America/New_York").unwrap_or(TimeZone::UTC);

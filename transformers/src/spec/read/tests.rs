@@ -173,6 +173,20 @@ fn null_is_no_value() {
 }
 
 #[test]
+fn the_exploded_array_itself_may_be_a_column() {
+    for from in ["/order/lines", "/order/lines/0/code", "/order/linesman", "/order", "./order/lines/code"] {
+        let column = format!("[[column]]\nname = \"a\"\nfrom = \"{from}\"");
+        good(CSV, &format!("[input]\nexplode = \"/order/lines\"\n{column}"));
+    }
+}
+
+#[test]
+fn a_spec_is_shared_by_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Spec>();
+}
+
+#[test]
 fn a_kind_without_a_spec_is_refused() {
     let fault = Spec::read("pass-through", &Value::Null).unwrap_err();
     assert_eq!(fault.code, &code::TRANSFORM_KIND_UNKNOWN);
