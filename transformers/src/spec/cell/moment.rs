@@ -1,0 +1,201 @@
+//! The types `date` and `datetime`.
+
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::strtime::{self, BrokenDownTime};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
+
+use super::super::number::Number;
+use super::rfc3339::{self, Said};
+use super::scalar::spelling;
+use super::{Form, Found, Why};
+
+/// How a date or a time is read and written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// The formats it may be written in, at least one; the first that fits counts.
+    pub read: Vec<MomentIn>,
+    /// The format it is written in.
+    pub write: MomentOut,
+    /// The zone that local times are of and that every time is converted to. Without it, a time keeps the
+    /// offset it came with, and seconds since 1970 are UTC.
+    pub tz: Option<TimeZone>,
+}
+
+/// One format of `in`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MomentIn {
+    /// RFC 3339: `2026-01-31`, `2026-01-31T10:00:00Z`; the latter also without offset when there is a zone.
+    Rfc3339,
+    /// Seconds since 1970-01-01T00:00:00Z, with at most nine digits behind the point.
+    Unix,
+    /// Milliseconds since then, whole.
+    UnixMs,
+    /// A strptime pattern that gives a whole date.
+    Pattern(String),
+}
+
+/// The format of `out`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MomentOut {
+    /// RFC 3339.
+    Rfc3339,
+    /// A strftime pattern that can write every time.
+    Pattern(String),
+}
+
+/// What was read.
+enum Read {
+    /// A day. No point in time: midnight would be a guess.
+    Day(Date),
+    /// The time of a clock nobody knows where; its date is certain.
+    Local(DateTime),
+    /// A point in time, with the offset it came with.
+    Time(Timestamp, Offset),
+}
+
+impl Moment {
+    pub(super) fn write_date(&self, found: Found<'_>, out: &mut Vec<u8>) -> Result<Form, Why> {
+        let date = match self.read(spelling(found)?)? {
+            Read::Day(date) => date,
+            Read::Local(local) => local.date(),
+            Read::Time(time, offset) => self.zoned(time, offset).date(),
+        };
+        match &self.write {
+            MomentOut::Rfc3339 => append(out, "%Y-%m-%d", date, date),
+            MomentOut::Pattern(pattern) => append(out, pattern, date, date),
+        }
+    }
+
+    pub(super) fn write_time(&self, found: Found<'_>, out: &mut Vec<u8>) -> Result<Form, Why> {
+        let zoned = match self.read(spelling(found)?)? {
+            Read::Time(time, offset) => self.zoned(time, offset),
+            Read::Local(local) => self.place(local)?,
+            Read::Day(_) => return Err(Why::NoTime),
+        };
+        let pattern = match &self.write {
+            MomentOut::Pattern(pattern) => pattern,
+            MomentOut::Rfc3339 if *zoned.time_zone() == TimeZone::UTC => "%Y-%m-%dT%H:%M:%S%.fZ",
+            MomentOut::Rfc3339 => "%Y-%m-%dT%H:%M:%S%.f%:z",
+        };
+        append(out, pattern, &zoned, zoned.date())
+    }
+
+    fn zoned(&self, time: Timestamp, offset: Offset) -> Zoned {
+        time.to_zoned(self.tz.clone().unwrap_or_else(|| match offset {
+            Offset::UTC => TimeZone::UTC,
+            offset => offset.to_time_zone(),
+        }))
+    }
+
+    /// The time that a clock in `tz` showed. jiff would choose one in a gap or a fold; the other may be the
+    /// right one, and an hour is much in a laboratory.
+    fn place(&self, local: DateTime) -> Result<Zoned, Why> {
+        let zone = self.tz.as_ref().ok_or(Why::NoZone)?;
+        match zone.to_ambiguous_timestamp(local).offset() {
+            AmbiguousOffset::Unambiguous { offset } => {
+                let time = offset.to_timestamp(local).map_err(|_| Why::NoSuchTime)?;
+                Ok(time.to_zoned(zone.clone()))
+            }
+            AmbiguousOffset::Gap { .. } => Err(Why::Skipped),
+            AmbiguousOffset::Fold { .. } => Err(Why::Repeated),
+        }
+    }
+
+    /// The first format that fits. Where none does, the reason of one that fitted in form says more than
+    /// "none".
+    fn read(&self, text: &str) -> Result<Read, Why> {
+        let mut reason = Why::Format;
+        for format in &self.read {
+            match format.read(text) {
+                Err(Why::Format) => {}
+                Err(why) => reason = why,
+                read => return read,
+            }
+        }
+        Err(reason)
+    }
+}
+
+impl MomentIn {
+    fn read(&self, text: &str) -> Result<Read, Why> {
+        match self {
+            Self::Rfc3339 => match rfc3339::read(text)? {
+                Said::Day(date) => Ok(Read::Day(date)),
+                Said::Local(local) => Ok(Read::Local(local)),
+                Said::Time(local, offset) => at(local, offset),
+            },
+            Self::Unix => seconds(text, 0),
+            Self::UnixMs => seconds(text, 3),
+            Self::Pattern(pattern) => by_pattern(pattern, text),
+        }
+    }
+}
+
+fn at(local: DateTime, offset: Offset) -> Result<Read, Why> {
+    let time = offset.to_timestamp(local).map_err(|_| Why::NoSuchTime)?;
+    Ok(Read::Time(time, offset))
+}
+
+/// Seconds since 1970, or the same counted in powers of ten of a second.
+fn seconds(text: &str, power: u32) -> Result<Read, Why> {
+    let number = Number::parse(text).filter(|number| number.exponent.is_none()).ok_or(Why::Format)?;
+    // Whole milliseconds only: who has fractions of them has another unit than they think.
+    let most = if power == 0 { 9 } else { 0 };
+    if number.fraction.len() > most {
+        return Err(Why::Format);
+    }
+    // 31 digits of nanoseconds fit into i128; jiff's years end after 21.
+    if number.whole.len() > 22 {
+        return Err(Why::NoSuchTime);
+    }
+    let places = 9 - power as usize;
+    let digits = (0..number.whole.len() + places).map(|index| number.digit(index));
+    let nanoseconds = digits.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    let nanoseconds = if number.negative { -nanoseconds } else { nanoseconds };
+    let time = Timestamp::from_nanosecond(nanoseconds).map_err(|_| Why::NoSuchTime)?;
+    Ok(Read::Time(time, Offset::UTC))
+}
+
+fn by_pattern(pattern: &str, text: &str) -> Result<Read, Why> {
+    let parts = BrokenDownTime::parse(pattern, text).map_err(|_| Why::Format)?;
+    if let Some(time) = parts.timestamp() {
+        return Ok(Read::Time(time, Offset::UTC));
+    }
+    if leap_second(&parts, pattern, text) {
+        return Err(Why::LeapSecond);
+    }
+    if parts.hour().is_none() {
+        return parts.to_date().map(Read::Day).map_err(|_| Why::NoSuchTime);
+    }
+    let local = parts.to_datetime().map_err(|_| Why::NoSuchTime)?;
+    match parts.offset() {
+        Some(offset) => at(local, offset),
+        None => Ok(Read::Local(local)),
+    }
+}
+
+/// jiff reads second 60 as 59 and does not tell; written back, the text then has one 59 more than it had.
+fn leap_second(parts: &BrokenDownTime, pattern: &str, text: &str) -> bool {
+    parts.second() == Some(59)
+        && text.contains("60")
+        && parts.to_string(pattern).is_ok_and(|back| back.matches("59").count() > text.matches("59").count())
+}
+
+fn append<'a>(
+    out: &mut Vec<u8>,
+    pattern: &str,
+    time: impl Into<BrokenDownTime> + 'a,
+    date: Date,
+) -> Result<Form, Why> {
+    // Patterns of four digits a year, RFC 3339 among them, are wrong before the year 0.
+    if date.year() < 0 {
+        return Err(Why::Unwritable);
+    }
+    let text = strtime::format(pattern, time).map_err(|_| Why::Unwritable)?;
+    out.extend_from_slice(text.as_bytes());
+    Ok(Form::Text)
+}
+
+#[cfg(test)]
+mod tests;

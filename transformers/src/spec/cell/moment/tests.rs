@@ -1,0 +1,155 @@
+//! What dates and times are read as and written as.
+
+use proptest::prelude::*;
+
+use super::super::super::zone;
+use super::*;
+
+fn moment(read: &[MomentIn], write: &str, tz: Option<&str>) -> Moment {
+    let write = match write {
+        "rfc3339" => MomentOut::Rfc3339,
+        pattern => MomentOut::Pattern(pattern.to_owned()),
+    };
+    Moment { read: read.to_vec(), write, tz: tz.map(|name| zone::named(name).unwrap()) }
+}
+
+fn pattern(pattern: &str) -> MomentIn {
+    MomentIn::Pattern(pattern.to_owned())
+}
+
+fn time(moment: &Moment, text: &str) -> Result<String, Why> {
+    let mut out = Vec::new();
+    moment.write_time(Found::Text(text), &mut out).map(|_| String::from_utf8(out).unwrap())
+}
+
+fn date(moment: &Moment, text: &str) -> Result<String, Why> {
+    let mut out = Vec::new();
+    moment.write_date(Found::Text(text), &mut out).map(|_| String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn rfc_3339_keeps_the_offset_it_came_with() {
+    let moment = moment(&[MomentIn::Rfc3339], "rfc3339", None);
+    for (text, wanted) in [
+        ("2024-01-31T22:07:09Z", Ok("2024-01-31T22:07:09Z")),
+        ("2024-01-31t22:07:09.500z", Ok("2024-01-31T22:07:09.5Z")),
+        ("2024-01-31T22:07:09+05:30", Ok("2024-01-31T22:07:09+05:30")),
+        ("2024-01-31T22:07:09.123456789-08:00", Ok("2024-01-31T22:07:09.123456789-08:00")),
+        ("2024-01-31T22:07:09+00:00", Ok("2024-01-31T22:07:09Z")),
+        ("2024-01-31T22:07:09", Err(Why::NoZone)),
+        ("2024-01-31", Err(Why::NoTime)),
+        ("2016-12-31T23:59:60Z", Err(Why::LeapSecond)),
+        ("N/A", Err(Why::Format)),
+    ] {
+        assert_eq!(time(&moment, text), wanted.map(str::to_owned), "{text}");
+    }
+}
+
+#[test]
+fn a_zone_places_local_times_and_converts_the_others() {
+    let new_york = moment(&[MomentIn::Rfc3339], "rfc3339", Some("America/New_York"));
+    for (text, wanted) in [
+        ("2024-01-31T10:00:00", Ok("2024-01-31T10:00:00-05:00")),
+        ("2024-07-31T10:00:00", Ok("2024-07-31T10:00:00-04:00")),
+        ("2024-07-31T10:00:00Z", Ok("2024-07-31T06:00:00-04:00")),
+        // 2024-03-10 02:00 to 03:00 does not exist there; 2024-11-03 01:00 to 02:00 is there twice.
+        ("2024-03-10T02:30:00", Err(Why::Skipped)),
+        ("2024-11-03T01:30:00", Err(Why::Repeated)),
+        ("2024-11-03T01:30:00-04:00", Ok("2024-11-03T01:30:00-04:00")),
+        ("2024-11-03T01:30:00-05:00", Ok("2024-11-03T01:30:00-05:00")),
+    ] {
+        assert_eq!(time(&new_york, text), wanted.map(str::to_owned), "{text}");
+    }
+    let utc = moment(&[MomentIn::Rfc3339], "rfc3339", Some("UTC"));
+    assert_eq!(time(&utc, "2024-01-31T10:00:00+01:00").as_deref(), Ok("2024-01-31T09:00:00Z"));
+    assert_eq!(time(&utc, "2024-01-31T10:00:00").as_deref(), Ok("2024-01-31T10:00:00Z"));
+}
+
+#[test]
+fn a_date_is_that_of_the_zone() {
+    let read = [MomentIn::Rfc3339, pattern("%d.%m.%Y"), MomentIn::Unix];
+    let plain = moment(&read, "rfc3339", None);
+    let tokyo = moment(&read, "%Y%m%d", Some("Asia/Tokyo"));
+    for (text, here, there) in [
+        ("2024-01-31", "2024-01-31", "20240131"),
+        ("31.01.2024", "2024-01-31", "20240131"),
+        ("2024-01-31T22:00:00Z", "2024-01-31", "20240201"),
+        ("2024-01-31T22:00:00", "2024-01-31", "20240131"),
+        ("1706738400", "2024-01-31", "20240201"),
+    ] {
+        assert_eq!(date(&plain, text).as_deref(), Ok(here), "{text}");
+        assert_eq!(date(&tokyo, text).as_deref(), Ok(there), "{text}");
+    }
+    assert_eq!(date(&plain, "2023-02-29"), Err(Why::NoSuchTime));
+    assert_eq!(date(&plain, "29.02.2023"), Err(Why::NoSuchTime));
+    assert_eq!(date(&plain, "31/01/2024"), Err(Why::Format));
+}
+
+#[test]
+fn seconds_since_1970() {
+    let unix = moment(&[MomentIn::Unix], "rfc3339", None);
+    let millis = moment(&[MomentIn::UnixMs], "rfc3339", None);
+    for (moment, text, wanted) in [
+        (&unix, "0", Ok("1970-01-01T00:00:00Z")),
+        (&unix, "-1", Ok("1969-12-31T23:59:59Z")),
+        (&unix, "1706738829.25", Ok("2024-01-31T22:07:09.25Z")),
+        (&unix, "-0.5", Ok("1969-12-31T23:59:59.5Z")),
+        (&unix, "1.0000000001", Err(Why::Format)),
+        (&unix, "1e9", Err(Why::Format)),
+        (&unix, "99999999999999999999999", Err(Why::NoSuchTime)),
+        (&unix, "999999999999", Err(Why::NoSuchTime)),
+        (&unix, "", Err(Why::Format)),
+        (&millis, "1706738829123", Ok("2024-01-31T22:07:09.123Z")),
+        (&millis, "-1", Ok("1969-12-31T23:59:59.999Z")),
+        (&millis, "1.5", Err(Why::Format)),
+    ] {
+        assert_eq!(time(moment, text), wanted.map(str::to_owned), "{text}");
+    }
+}
+
+#[test]
+fn patterns() {
+    let local = moment(&[pattern("%m/%d/%Y %I:%M %p")], "%Y-%m-%d %H:%M %Z", Some("America/Chicago"));
+    assert_eq!(time(&local, "01/31/2024 10:07 PM").as_deref(), Ok("2024-01-31 22:07 CST"));
+    assert_eq!(time(&local, "13/31/2024 10:07 PM"), Err(Why::Format));
+    let offset = moment(&[pattern("%Y%m%d%H%M%S%z")], "rfc3339", None);
+    assert_eq!(time(&offset, "20240131220709-0600").as_deref(), Ok("2024-01-31T22:07:09-06:00"));
+    assert_eq!(time(&offset, "20161231235960+0000"), Err(Why::LeapSecond));
+    assert_eq!(time(&offset, "20240131235959+0000").as_deref(), Ok("2024-01-31T23:59:59Z"));
+    assert_eq!(time(&offset, "19600131000059+0000").as_deref(), Ok("1960-01-31T00:00:59Z"));
+    assert_eq!(time(&offset, "20240131220709-0600 "), Err(Why::Format));
+    let unplaced = moment(&[pattern("%Y%m%d%H%M%S")], "rfc3339", None);
+    assert_eq!(time(&unplaced, "20240131220709"), Err(Why::NoZone));
+    let epoch = moment(&[pattern("@%s")], "rfc3339", None);
+    assert_eq!(time(&epoch, "@0").as_deref(), Ok("1970-01-01T00:00:00Z"));
+}
+
+#[test]
+fn what_is_no_time_at_all() {
+    let moment = moment(&[MomentIn::Rfc3339, MomentIn::Unix], "rfc3339", None);
+    let mut out = Vec::new();
+    for found in [Found::Bare("true"), Found::Bare("[0]"), Found::Bare("{}"), Found::Text("")] {
+        assert!(moment.write_time(found, &mut out).is_err(), "{found:?}");
+    }
+    assert!(moment.write_time(Found::Bare("0"), &mut out).is_ok());
+    assert_eq!(out, b"1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn the_year_0_is_written_and_none_before() {
+    let moment = moment(&[MomentIn::Unix], "rfc3339", None);
+    assert_eq!(time(&moment, "-62167219200").as_deref(), Ok("0000-01-01T00:00:00Z"));
+    assert_eq!(time(&moment, "-62167219201"), Err(Why::Unwritable));
+}
+
+proptest! {
+    /// Out and in again is the same second, whatever the zone makes of it.
+    #[test]
+    fn a_time_comes_back(second in 0_i64..4_102_444_800, zone in prop_oneof![
+        Just("Europe/Berlin"), Just("America/St_Johns"), Just("Australia/Lord_Howe"), Just("UTC"),
+    ]) {
+        let there = time(&moment(&[MomentIn::Unix], "rfc3339", Some(zone)), &second.to_string()).unwrap();
+        let back = moment(&[MomentIn::Rfc3339], "%s", None);
+        prop_assert_eq!(time(&back, &there).unwrap(), second.to_string());
+    }
+}
