@@ -3,11 +3,12 @@
 use outport_core::Fault;
 
 use super::cursor::Cursor;
+use super::dialect::Dialect;
 use super::discover::Discover;
 use super::fast::{Fast, Run, Separator};
 use super::problem::Problem;
 use super::reading::Stage;
-use super::row::{Row, write_header};
+use super::row::Row;
 use super::scanner::Scanner;
 use super::schema::{Conflict, Schema};
 use super::sink::{Flow, Kind, Sink};
@@ -29,6 +30,7 @@ pub(super) struct Emit {
     discover: Discover,
     row: Row,
     columns: usize,
+    dialect: Dialect,
     on_late: OnLate,
     is_late: bool,
 }
@@ -94,7 +96,7 @@ impl Sink for Emitting<'_> {
 
     fn end_record(&mut self) -> Flow {
         if !self.emit.is_late {
-            self.emit.row.write(self.out);
+            self.emit.row.write(&self.emit.dialect, self.out);
         }
         Flow::Enough
     }
@@ -108,26 +110,39 @@ impl Sink for Emitting<'_> {
 #[derive(Debug)]
 pub(super) struct Emission {
     pub(super) sink: Emit,
-    fast: Fast,
+    /// None for a dialect that it does not write.
+    fast: Option<Fast>,
     /// The header line until it is written.
     header: Vec<u8>,
 }
 
 impl Emission {
     /// Settles the schema.
-    pub(super) fn new(mut discover: Discover, on_late: OnLate) -> Result<Self, (Schema, Conflict)> {
-        let names = match discover.schema.settle() {
+    pub(super) fn new(
+        mut discover: Discover,
+        dialect: &Dialect,
+        on_late: OnLate,
+    ) -> Result<Self, (Schema, Conflict)> {
+        let names = match discover.schema.settle(&dialect.separator) {
             Err(conflict) => return Err((discover.schema, conflict)),
             Ok(names) => names,
         };
         // Records are counted anew.
         discover.cursor = Cursor::default();
         let mut header = Vec::new();
-        write_header(&names, &mut header);
+        dialect.header(&names, &mut header);
         let columns = names.len();
-        let fast = Fast::to_rows(&discover.schema, discover.limits());
+        let limits = discover.limits();
+        let fast = dialect.is_simple().then(|| Fast::to_rows(&discover.schema, limits, dialect));
         Ok(Self {
-            sink: Emit { discover, row: Row::new(columns), columns, on_late, is_late: false },
+            sink: Emit {
+                discover,
+                row: Row::new(columns),
+                columns,
+                dialect: dialect.clone(),
+                on_late,
+                is_late: false,
+            },
             fast,
             header,
         })
@@ -135,12 +150,13 @@ impl Emission {
 
     /// The same for another thread, which converts ahead: there, what comes late ends a run.
     pub(super) fn ahead(&self) -> Self {
-        let Emit { discover, columns, .. } = &self.sink;
+        let Emit { discover, columns, dialect, .. } = &self.sink;
         let mut discover = discover.clone();
         discover.cursor = Cursor::default();
         let row = Row::new(*columns);
-        let sink = Emit { discover, row, columns: *columns, on_late: OnLate::Refuse, is_late: false };
-        Self { sink, fast: self.fast.again(), header: Vec::new() }
+        let (columns, dialect) = (*columns, dialect.clone());
+        let sink = Emit { discover, row, columns, dialect, on_late: OnLate::Refuse, is_late: false };
+        Self { sink, fast: self.fast.as_ref().map(Fast::again), header: Vec::new() }
     }
 
     /// Converts whole records from the front of `piece`, which begins at or in front of a record, until `most` bytes of rows are
@@ -160,9 +176,11 @@ impl Emission {
             && run.bytes < piece.len()
             && let Some(separator) = scanner.separator()
         {
-            let fast = self.fast.rows(&piece[run.bytes..], separator, most, rows);
-            scanner.passed(fast);
-            run = run.and(fast);
+            if let Some(fast) = &mut self.fast {
+                let fast = fast.rows(&piece[run.bytes..], separator, most, rows);
+                scanner.passed(fast);
+                run = run.and(fast);
+            }
             let (before, lines, records) = (rows.len(), scanner.line(), scanner.records());
             let read = scanner.scan(&piece[run.bytes..], &mut self.sink.to(rows));
             // It stops behind a record; anything else is only a part of one, or of what separates two.
@@ -182,7 +200,7 @@ impl Emission {
 
     /// How records begin, if they have members.
     pub(super) fn beginning(&self) -> Option<Vec<u8>> {
-        self.fast.beginning()
+        self.fast.as_ref()?.beginning()
     }
 
     /// Moves the header line to `out`, the first time.
@@ -217,8 +235,8 @@ impl Stage for Emission {
     fn scan(&mut self, scanner: &mut Scanner, piece: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
         let mut at = 0;
         while at < piece.len() && out.len() < OUT_FULL && !self.sink.is_late {
-            if let Some(separator) = scanner.separator() {
-                let run = self.fast.rows(&piece[at..], separator, OUT_FULL, out);
+            if let (Some(separator), Some(fast)) = (scanner.separator(), &mut self.fast) {
+                let run = fast.rows(&piece[at..], separator, OUT_FULL, out);
                 scanner.passed(run);
                 at += run.bytes;
                 if out.len() >= OUT_FULL {

@@ -7,6 +7,7 @@
 mod ahead;
 mod crew;
 mod cursor;
+mod dialect;
 mod discover;
 mod emit;
 mod fast;
@@ -24,6 +25,7 @@ use outport_core::{Fault, code};
 pub use self::limits::Limits;
 
 use self::ahead::Ahead;
+use self::dialect::Dialect;
 use self::discover::{Discover, Discovery};
 use self::emit::{Emission, OnLate};
 use self::problem::Problem;
@@ -42,6 +44,7 @@ pub struct JsonToCsv {
     limits: Limits,
     /// The keys of the array of records, from the outside in; none when the records are the top level.
     records: Vec<Vec<u8>>,
+    dialect: Dialect,
     front: usize,
     reading: Reading,
     phase: Phase,
@@ -102,6 +105,7 @@ impl JsonToCsv {
         Self {
             limits,
             records: Vec::new(),
+            dialect: Dialect::default(),
             front: FRONT,
             reading: Reading::new(limits, &[]),
             phase: Phase::Front { discovery: Discovery::new(Discover::new(limits)), held: Vec::new() },
@@ -210,7 +214,7 @@ impl JsonToCsv {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let is_array = self.reading.is_array();
-        let mut emission = Emission::new(discover, on_late)
+        let mut emission = Emission::new(discover, &self.dialect, on_late)
             .map_err(|(schema, conflict)| conflict_fault(&schema, &conflict))?;
         if first.is_none() {
             emission.write_header(out);

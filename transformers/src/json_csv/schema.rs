@@ -182,9 +182,10 @@ impl Schema {
         }
     }
 
-    /// Numbers the columns depth first and gives them back in order with their names. What is added afterwards has no column
+    /// Numbers the columns depth first and gives them back in order with their names: the keys of the path with `separator`
+    /// between them. What is added afterwards has no column
     /// until it is settled again.
-    pub(super) fn settle(&mut self) -> Result<Vec<Vec<u8>>, Conflict> {
+    pub(super) fn settle(&mut self, separator: &[u8]) -> Result<Vec<Vec<u8>>, Conflict> {
         let mut names: Vec<Vec<u8>> = Vec::with_capacity(self.columns);
         let mut owners: HashMap<Vec<u8>, NodeId> = HashMap::with_capacity(self.columns);
         let mut todo = vec![NodeId::ROOT];
@@ -193,7 +194,7 @@ impl Schema {
             let node = self.node(id);
             todo.extend(node.children.iter().rev());
             if id != NodeId::ROOT && (node.has_value || node.children.is_empty()) {
-                let name = self.path(id).join(&b'.');
+                let name = self.path(id).join(separator);
                 if let Some(first) = owners.insert(name.clone(), id) {
                     return Err(Conflict { first, second: id });
                 }
@@ -274,7 +275,7 @@ mod tests {
     }
 
     fn names(schema: &mut Schema) -> Vec<String> {
-        let names = schema.settle().unwrap();
+        let names = schema.settle(b".").unwrap();
         assert_eq!(names.len(), schema.columns(), "the count kept on the way is the count in the end");
         names.into_iter().map(|name| String::from_utf8(name).unwrap()).collect()
     }
@@ -320,7 +321,7 @@ mod tests {
         let mut schema = Schema::new();
         let first = add_path(&mut schema, &["a.b"]);
         let second = add_path(&mut schema, &["a", "b"]);
-        assert_eq!(schema.settle(), Err(Conflict { first, second }));
+        assert_eq!(schema.settle(b"."), Err(Conflict { first, second }));
     }
 
     #[test]

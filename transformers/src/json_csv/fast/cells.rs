@@ -50,7 +50,7 @@ impl Direct<'_> {
 
     /// Ends the row that began at `start`.
     #[inline(always)]
-    pub(super) fn end_row(&mut self, start: usize, columns: usize) {
+    pub(super) fn end_row(&mut self, start: usize, columns: usize, line_end: &'static [u8]) {
         match columns {
             // A record without keys in a file without columns is no row.
             0 => return,
@@ -58,7 +58,10 @@ impl Direct<'_> {
             1 if self.out.len() == start => self.out.bytes(b"\"\""),
             _ => self.go_to(columns as u32 - 1),
         }
-        self.out.byte(b'\n');
+        match line_end {
+            [only] => self.out.byte(*only),
+            other => self.out.bytes(other),
+        }
         self.column = 0;
     }
 

@@ -16,6 +16,7 @@ use self::cells::{Direct, Nothing, Places};
 use self::lanes::{Lane, Out};
 use self::shape::Shape;
 use self::walk::{Path, Stop};
+use super::dialect::Dialect;
 use super::limits::Limits;
 use super::schema::Schema;
 
@@ -60,13 +61,15 @@ pub(super) struct Fast {
     record_bytes: usize,
     deepest: usize,
     delimiter: u8,
+    line_end: &'static [u8],
     gather: u32,
 }
 
 impl Fast {
     /// Rows of a schema that is settled.
-    pub(super) fn to_rows(schema: &Schema, limits: Limits) -> Self {
-        Self::new(Shape::of(schema, |node| schema.column(node)), limits)
+    pub(super) fn to_rows(schema: &Schema, limits: Limits, dialect: &Dialect) -> Self {
+        let fast = Self::new(Shape::of(schema, |node| schema.column(node)), limits);
+        Self { delimiter: dialect.delimiter, line_end: dialect.line_end, ..fast }
     }
 
     /// How the first member of a record begins, with the record's `{`; none if records have no members.
@@ -88,6 +91,7 @@ impl Fast {
             record_bytes: usize::try_from(limits.record_bytes).unwrap_or(usize::MAX),
             deepest: limits.depth,
             delimiter: b',',
+            line_end: b"\n",
             gather: 0,
         }
     }
@@ -134,7 +138,7 @@ impl Fast {
             }
             match read {
                 Ok(end) if end - (inside - 1) <= self.record_bytes => {
-                    row.end_row(start, self.shape.columns);
+                    row.end_row(start, self.shape.columns, self.line_end);
                     run = Run { bytes: end, records: run.records + 1, lines };
                     separator = separator.behind_record();
                 }
