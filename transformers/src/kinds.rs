@@ -3,7 +3,8 @@
 use outport_core::{Fault, code};
 use serde_json::Value;
 
-use crate::{JsonToCsv, PassThrough, Transform};
+use crate::json_csv::mapped;
+use crate::{PassThrough, Spec, Transform};
 
 /// One kind of transform, as a transform spec names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +17,16 @@ pub struct KindInfo {
     pub output_ext: Option<&'static str>,
 }
 
-static KINDS: [KindInfo; 2] = [
+static KINDS: [KindInfo; 3] = [
     KindInfo {
         name: "json-to-csv",
         summary: "JSON records (NDJSON, concatenated, one array or one object) to CSV with a header",
         output_ext: Some("csv"),
+    },
+    KindInfo {
+        name: "json-to-json",
+        summary: "JSON records selected, filtered and renamed, one a line or in an array",
+        output_ext: Some("json"),
     },
     KindInfo { name: "pass-through", summary: "the file as it is", output_ext: None },
 ];
@@ -34,12 +40,11 @@ pub fn kinds() -> &'static [KindInfo] {
     &KINDS
 }
 
-/// Makes the transform of a spec. `params` are the spec's settings: an object, or null for none. No kind has
-/// settings yet, so anything in it is refused: a setting without effect would be worse than a fault.
+/// Makes the transform of a spec. `params` are the spec's settings: an object, or null for none (docs/MAPPING.md).
 ///
 /// ```
 /// use outport_transform::build;
-/// assert!(build("json-to-csv", &serde_json::json!({})).is_ok());
+/// assert!(build("json-to-csv", &serde_json::json!({"output": {"delimiter": ";"}})).is_ok());
 /// let fault = build("json-to-cvs", &serde_json::json!({})).err().unwrap();
 /// assert_eq!(fault.hint(), "did you mean `json-to-csv`?");
 /// ```
@@ -49,13 +54,14 @@ pub fn kinds() -> &'static [KindInfo] {
 /// - `config.not_available`: an `hl7-...` kind, which is planned.
 /// - `config.unknown_key`, `config.invalid`: the settings are not those of the kind.
 pub fn build(kind: &str, params: &Value) -> Result<Box<dyn Transform>, Fault> {
-    let transform: Box<dyn Transform> = match kind {
-        "json-to-csv" => Box::new(JsonToCsv::new()),
-        "pass-through" => Box::new(PassThrough::new()),
-        _ => return Err(unknown_kind(kind)),
-    };
-    no_settings(kind, params)?;
-    Ok(transform)
+    match kind {
+        "json-to-csv" | "json-to-json" => mapped(&Spec::read(kind, params)?),
+        "pass-through" => {
+            no_settings(kind, params)?;
+            Ok(Box::new(PassThrough::new()))
+        }
+        _ => Err(unknown_kind(kind)),
+    }
 }
 
 fn no_settings(kind: &str, params: &Value) -> Result<(), Fault> {
@@ -72,7 +78,7 @@ fn no_settings(kind: &str, params: &Value) -> Result<(), Fault> {
         Some(key) => {
             let message = format!("could not make a {kind} transform: it has no setting {key:?}");
             Err(Fault::new(&code::CONFIG_UNKNOWN_KEY, message)
-                .with_hint(format!("{kind} takes no settings yet; remove the key")))
+                .with_hint(format!("{kind} takes no settings; remove the key")))
         }
     }
 }
@@ -120,17 +126,22 @@ mod tests {
                 "JSON_TO_XML",
                 json!({}),
                 &code::TRANSFORM_KIND_UNKNOWN,
-                "use one of: json-to-csv, pass-through",
+                "use one of: json-to-csv, json-to-json, pass-through",
             ),
-            ("", json!({}), &code::TRANSFORM_KIND_UNKNOWN, "use one of: json-to-csv, pass-through"),
+            (
+                "",
+                json!({}),
+                &code::TRANSFORM_KIND_UNKNOWN,
+                "use one of: json-to-csv, json-to-json, pass-through",
+            ),
             ("hl7-normalize", json!({}), &code::CONFIG_NOT_AVAILABLE, code::CONFIG_NOT_AVAILABLE.hint),
             (
-                "json-to-csv",
+                "pass-through",
                 json!({"delimiter": ";"}),
                 &code::CONFIG_UNKNOWN_KEY,
-                "json-to-csv takes no settings yet; remove the key",
+                "pass-through takes no settings; remove the key",
             ),
-            ("json-to-csv", json!([1]), &code::CONFIG_INVALID, code::CONFIG_INVALID.hint),
+            ("pass-through", json!([1]), &code::CONFIG_INVALID, code::CONFIG_INVALID.hint),
         ];
         for (kind, params, code, hint) in cases {
             let Err(fault) = build(kind, &params) else { panic!("{kind} was built") };

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod chain;
 mod drive;
 mod json_csv;
 mod kinds;
@@ -12,4 +13,4 @@ pub use json_csv::{JsonToCsv, Limits};
 pub use kinds::{KindInfo, build, kinds};
 pub use pass_through::PassThrough;
 pub use spec::Spec;
-pub use transform::{Finish, OUT_FULL, Summary, Transform};
+pub use transform::{About, Finish, OUT_FULL, Summary, Transform};

@@ -28,6 +28,7 @@ impl Transform for PassThrough {
     fn finish(&mut self, _out: &mut Vec<u8>) -> Result<Finish, Fault> {
         Ok(Finish::Done(Summary {
             records: None,
+            rejected: 0,
             columns: None,
             bytes_in: self.bytes,
             bytes_out: self.bytes,

@@ -60,6 +60,13 @@ pub trait Transform: Send {
     /// it; memory does, by a few MiB a thread.
     fn use_threads(&mut self, _threads: usize) {}
 
+    /// Says before the first push what is known of the input, for columns that have it.
+    fn about(&mut self, _about: &About) {}
+
+    /// Appends to `out` what was rejected since the last call: lines of JSON, each a record that was left out and why. Asked after
+    /// each push and finish; void like the output after [`Finish::Again`] or a fault.
+    fn take_rejects(&mut self, _out: &mut Vec<u8>) {}
+
     /// Takes bytes from the front of `chunk`, appends finished output to `out`, and says how many bytes it
     /// took: fewer than all, or none, once `out` holds [`OUT_FULL`]. The caller
     /// then empties `out` and pushes the rest. Where the input is cut into chunks has no influence on the
@@ -89,11 +96,22 @@ pub enum Finish {
     Done(Summary),
 }
 
+/// What is known of an input beside its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its object key, or the name of its file.
+    pub source_key: String,
+    /// When the transform started: RFC 3339 in UTC.
+    pub run_time: String,
+}
+
 /// What a transform has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Records read and written; none for a transform that does not look at records.
+    /// Records read; none for a transform that does not look at records.
     pub records: Option<u64>,
+    /// Records of these that were left out because they were bad.
+    pub rejected: u64,
     /// Columns of the output; none for a transform whose output has no columns.
     pub columns: Option<u64>,
     /// Size of the input in bytes (counted once, however many passes there were).

@@ -5,6 +5,7 @@
 //! pass over the same bytes writes the rows: no row is ever ragged, nothing is spilled, and memory does not grow with the file.
 
 mod ahead;
+mod by_spec;
 mod crew;
 mod cursor;
 mod dialect;
@@ -12,6 +13,7 @@ mod discover;
 mod emit;
 mod fast;
 mod limits;
+mod mapped;
 mod problem;
 mod reading;
 mod row;
@@ -22,6 +24,7 @@ mod utf8;
 
 use outport_core::{Fault, code};
 
+pub(crate) use self::by_spec::mapped;
 pub use self::limits::Limits;
 
 use self::ahead::Ahead;
@@ -30,7 +33,9 @@ use self::discover::{Discover, Discovery};
 use self::emit::{Emission, OnLate};
 use self::problem::Problem;
 use self::reading::{Reading, Size, Stage};
+use self::scanner::Rules;
 use self::schema::{Conflict, Schema};
+use crate::spec::{CsvOutput, JsonInput, Layout, Spec};
 use crate::transform::{Finish, OUT_FULL, Summary, Transform};
 
 /// Bytes at the front of the input that are held to find the columns in: 8 MiB. Keys that come later cost a second pass; more
@@ -44,6 +49,7 @@ pub struct JsonToCsv {
     limits: Limits,
     /// The keys of the array of records, from the outside in; none when the records are the top level.
     records: Vec<Vec<u8>>,
+    rules: Rules,
     dialect: Dialect,
     front: usize,
     reading: Reading,
@@ -105,6 +111,7 @@ impl JsonToCsv {
         Self {
             limits,
             records: Vec::new(),
+            rules: Rules::default(),
             dialect: Dialect::default(),
             front: FRONT,
             reading: Reading::new(limits, &[]),
@@ -113,6 +120,33 @@ impl JsonToCsv {
             threads: 1,
             bytes_out: 0,
         }
+    }
+
+    /// Rows as a spec wants them that gives no columns and asks nothing of records.
+    fn by_dialect(spec: &Spec, input: &JsonInput, output: &CsvOutput) -> Self {
+        let limits = Limits {
+            record_bytes: spec.input().max_record_bytes,
+            depth: input.max_depth,
+            columns: output.max_columns,
+            ..Limits::default()
+        };
+        let mut transform = Self::with_limits(limits);
+        transform.dialect = Dialect::of(output);
+        transform.rules =
+            Rules { layout: input.layout, by_lines: input.layout == Layout::Ndjson, ..Rules::default() };
+        let records = input.records.as_ref().map(|path| path.keys()).unwrap_or_default();
+        transform.with_records(records.iter().map(String::as_str))
+    }
+
+    /// Behind another transform, which may have left every record out: then nothing is no fault.
+    fn that_may_be_empty(mut self) -> Self {
+        self.rules.may_be_empty = true;
+        self.reading = self.reading();
+        self
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::new(self.limits, &self.records).with_rules(self.rules)
     }
 
     /// The same with another size of what is held at the front to find the columns in, in bytes. The output does not depend on
@@ -143,7 +177,7 @@ impl JsonToCsv {
     /// ```
     pub fn with_records<'a>(mut self, path: impl IntoIterator<Item = &'a str>) -> Self {
         self.records = path.into_iter().map(|key| key.as_bytes().to_vec()).collect();
-        self.reading = Reading::new(self.limits, &self.records);
+        self.reading = self.reading();
         self
     }
 
@@ -219,7 +253,7 @@ impl JsonToCsv {
         if first.is_none() {
             emission.write_header(out);
         }
-        self.reading = Reading::new(self.limits, &self.records);
+        self.reading = self.reading();
         let ahead = Ahead::new(self.threads, is_array, &emission);
         self.phase = Phase::Emit { emission, held: Held::default(), ahead, first };
         Ok(())
@@ -290,7 +324,13 @@ impl JsonToCsv {
                 emission.write_header(out);
                 let size = self.size_of_pass(&mut emission, first)?;
                 let (records, columns) = (Some(size.records), Some(emission.columns() as u64));
-                Ok(Finish::Done(Summary { records, columns, bytes_in: size.bytes, bytes_out: 0 }))
+                Ok(Finish::Done(Summary {
+                    records,
+                    rejected: 0,
+                    columns,
+                    bytes_in: size.bytes,
+                    bytes_out: 0,
+                }))
             }
             Phase::Discover(mut discovery) => {
                 let first = self.reading.end(&mut discovery)?;

@@ -5,7 +5,7 @@ use outport_core::Fault;
 use super::fast::Separator;
 use super::limits::Limits;
 use super::problem::Problem;
-use super::scanner::Scanner;
+use super::scanner::{Rules, Scanner};
 use super::utf8::{After, Cut, front};
 
 /// Bytes that are checked for UTF-8 at once. What is left of them when the output is full is checked again with the next push: a
@@ -40,6 +40,16 @@ impl Reading {
     /// `records` has the keys of the array of records, from the outside in; none when they are the top level.
     pub(super) fn new(limits: Limits, records: &[Vec<u8>]) -> Self {
         Self { scanner: Scanner::new(limits).with_records(records.to_vec()), cut: Cut::default() }
+    }
+
+    /// The same by other rules.
+    pub(super) fn with_rules(self, rules: Rules) -> Self {
+        Self { scanner: self.scanner.with_rules(rules), ..self }
+    }
+
+    /// The same behind something that was left out.
+    pub(super) fn resumed(self, byte: u64, line: u64, records: u64) -> Self {
+        Self { scanner: self.scanner.resumed(byte, line, records), ..self }
     }
 
     /// Takes from the front of `bytes`: a block, or up to the end of the record with which the stage had enough.

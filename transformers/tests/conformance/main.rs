@@ -6,6 +6,7 @@ mod cases;
 mod cuts;
 mod differential;
 mod limits;
+mod mapping;
 mod outcome;
 mod shared_cases;
 mod suite;

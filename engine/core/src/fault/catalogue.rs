@@ -148,6 +148,21 @@ codes! {
     JSON_TOO_MANY_COLUMNS = "json.too_many_columns", Input, Never,
         "the records need more columns than the limit",
         "keys that are data (ids, dates) make a column each; turn them into values at the source";
+    MAPPING_MISMATCH = "mapping.mismatch", Input, Never,
+        "a value is not of the type that the spec gives its column",
+        "correct the record at its source, or the column's type in the spec; with [errors] policy = \"quarantine\" the other records go on";
+    MAPPING_REQUIRED = "mapping.required", Input, Never,
+        "a value that the spec requires is missing or null",
+        "correct the record at its source, or give the column a default in the spec";
+    MAPPING_UNKNOWN_KEY = "mapping.unknown_key", Input, Never,
+        "a record has a key that is in no column, and the spec says unknown_keys = \"error\"",
+        "add a [[column]] for it, or set unknown_keys = \"ignore\"";
+    MAPPING_ARRAY = "mapping.array", Input, Never,
+        "an array is not what the spec says about arrays",
+        "see `arrays`, `array_index_limit` and `explode` in the spec";
+    MAPPING_TOO_MANY_BAD = "mapping.too_many_bad", Input, Never,
+        "more records are bad than the spec's max_bad allows",
+        "look at the rejects, correct the file at its source and upload it again";
 
     // --- reaching an endpoint ---
     ENDPOINT_DNS = "endpoint.dns", Endpoint, Later,

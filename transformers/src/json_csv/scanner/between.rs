@@ -4,6 +4,7 @@ use super::super::fast::Separator;
 use super::super::problem::Problem;
 use super::super::sink::{Flow, Sink};
 use super::{Container, Scanner, State};
+use crate::spec::Layout;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -89,6 +90,22 @@ impl Scanner {
                 self.wrapper_begins();
                 return Ok(Flow::Enough);
             }
+            (Start, found @ b'{') if self.rules.layout == Layout::Array => {
+                return Err(Problem::Unexpected {
+                    wanted: "an array of records (`[`), as the spec says",
+                    found,
+                });
+            }
+            (Stream, b'{') if self.rules.layout == Layout::Object => {
+                return Err(Problem::NotRecord(
+                    "a second record, where the spec says that there is one object,",
+                ));
+            }
+            (Start, b'[')
+                if matches!(self.rules.layout, Layout::Ndjson | Layout::Object | Layout::Concat) =>
+            {
+                return Err(Problem::NotRecord("an array"));
+            }
             (Start | Stream, b'{') => return self.record_begins(Stream, sink),
             (ArrayStart | ArrayComma, b'{') => return self.record_begins(ArrayRecord, sink),
             (Start, b'[') if self.wrapper.is_none() => ArrayStart,
@@ -122,6 +139,9 @@ impl Scanner {
         self.record_byte = self.byte();
         self.record_line = self.line;
         self.state = State::Value;
+        if self.rules.is_whole {
+            self.array_at = Some(0);
+        }
         sink.begin_record(self.records);
         self.open(Container::Object, sink)?;
         Ok(Flow::Continue)

@@ -19,6 +19,7 @@ use super::fast::{Run, Separator};
 use super::limits::Limits;
 use super::problem::{Place, Problem};
 use super::sink::{Flow, Kind, Sink};
+use crate::spec::Layout;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Container {
@@ -56,6 +57,33 @@ enum State {
     },
 }
 
+/// What is told, and what is taken for right, beyond RFC 8259.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// A record is told as one cell, like an array.
+    pub(super) is_whole: bool,
+    /// A key may stand twice in one object; only where records are told whole.
+    pub(super) allows_duplicates: bool,
+    /// How records have to stand in the input.
+    pub(super) layout: Layout,
+    /// In a stream a record stands on one line.
+    pub(super) by_lines: bool,
+    /// There may be no record at all.
+    pub(super) may_be_empty: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            is_whole: false,
+            allows_duplicates: false,
+            layout: Layout::Auto,
+            by_lines: false,
+            may_be_empty: false,
+        }
+    }
+}
+
 /// Reads records from pieces of UTF-8 that may be cut anywhere between characters.
 #[derive(Debug)]
 pub(super) struct Scanner {
@@ -64,6 +92,7 @@ pub(super) struct Scanner {
     /// What stands around the records, if something does.
     wrapper: Option<Wrapper>,
     state: State,
+    rules: Rules,
     /// The open containers of the current record, the record itself first.
     open: Vec<Container>,
     /// How many were open when the outermost array began. Everything inside it is one cell.
@@ -89,6 +118,7 @@ impl Scanner {
             between: Between::Start,
             wrapper: None,
             state: State::Between,
+            rules: Rules::default(),
             open: Vec::new(),
             array_at: None,
             key: Vec::new(),
@@ -100,6 +130,23 @@ impl Scanner {
             record_byte: 0,
             record_line: 1,
         }
+    }
+
+    /// The same by other rules.
+    pub(super) fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// A scanner that goes on behind something that was left out: at this byte and line, behind so many records of a stream.
+    pub(super) fn resumed(mut self, byte: u64, line: u64, records: u64) -> Self {
+        (self.base, self.line, self.records, self.between) = (byte, line, records, Between::Stream);
+        self
+    }
+
+    /// Where the latest record began.
+    pub(super) fn record_place(&self) -> Place {
+        Place { record: Some(self.records), line: self.record_line, byte: self.record_byte, path: None }
     }
 
     /// A scanner that stands where a record of a larger input may come next, behind `records` records. It counts bytes and lines from
@@ -116,7 +163,9 @@ impl Scanner {
     /// What separates the next record from where the scanner stands, when a record may come next and it is known what the file is
     /// made of.
     pub(super) fn separator(&self) -> Option<Separator> {
-        matches!(self.state, State::Between).then(|| self.between.separator()).flatten()
+        // One object is all that there may be: no other comes next.
+        let more = matches!(self.state, State::Between) && self.rules.layout != Layout::Object;
+        more.then(|| self.between.separator()).flatten()
     }
 
     /// Whether the records stand in an array.
@@ -181,13 +230,14 @@ impl Scanner {
     /// Checks that the input may end here.
     pub(super) fn finish<S: Sink>(&mut self, sink: &S) -> Result<(), Fault> {
         let problem = match self.state {
+            State::Between if self.rules.may_be_empty && self.between == Between::Start => return Ok(()),
             State::Between => match self.between.may_end(self.byte()) {
                 Ok(()) => return Ok(()),
                 Err(problem) => problem,
             },
             _ if self.in_wrapper() => Problem::Truncated { within: "inside the object around the records" },
             State::InText { .. } => Problem::Truncated { within: "inside a string" },
-            _ if self.in_array() => Problem::Truncated { within: "inside an array" },
+            _ if self.in_array() && !self.rules.is_whole => Problem::Truncated { within: "inside an array" },
             _ => Problem::Truncated { within: "inside a record" },
         };
         Err(self.fault(&problem, sink))
@@ -261,6 +311,9 @@ impl Scanner {
     fn skip_blanks(&mut self, piece: &[u8]) -> Option<u8> {
         while let Some(byte) = piece.get(self.at) {
             match byte {
+                b'\n' if self.rules.by_lines && self.between == Between::Stream && !self.open.is_empty() => {
+                    return Some(b'\n');
+                }
                 b'\n' => self.line += 1,
                 b' ' | b'\t' | b'\r' => {}
                 other => return Some(*other),
@@ -378,8 +431,11 @@ impl Scanner {
         self.state = State::CommaOrEnd;
         match container {
             Container::Object if self.in_array() => {
-                if !self.keys.close() {
-                    return Err(Problem::DuplicateKeyInArray);
+                if !self.keys.close() && !self.rules.allows_duplicates {
+                    return Err(match self.rules.is_whole {
+                        true => Problem::DuplicateKey,
+                        false => Problem::DuplicateKeyInArray,
+                    });
                 }
                 sink.cell(b"}");
             }

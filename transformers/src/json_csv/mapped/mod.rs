@@ -1,0 +1,333 @@
+//! Records by a spec: columns that are given, values of types, filters, explode; and records left out when they are bad.
+//!
+//! The strict scanner reads each record whole, as compact text; the values that the spec asks for are found in one walk over its
+//! tokens. One pass, and no more memory than one record and its rows.
+
+mod bad;
+mod capture;
+mod quarantine;
+mod record;
+mod tape;
+mod wanted;
+mod whole;
+mod writer;
+
+use outport_core::{Fault, code};
+
+use self::bad::Bad;
+use self::capture::Capture;
+use self::quarantine::Quarantine;
+use self::record::{Facts, Mapping};
+use self::writer::Writer;
+use super::dialect::Dialect;
+use super::limits::Limits;
+use super::problem::{Place, Problem};
+use super::reading::{Reading, Stage};
+use super::scanner::{Rules, Scanner};
+use crate::spec::{
+    Arrays, Columns, CsvOutput, DuplicateKeys, ErrorPolicy, JsonInput, JsonLayout, Layout, Spec,
+};
+use crate::transform::{About, Finish, OUT_FULL, Summary, Transform};
+
+/// Records of JSON by a spec, to rows of CSV or to other records.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    input: JsonInput,
+    limits: Limits,
+    reading: Reading,
+    stage: Rows,
+    header: Vec<u8>,
+    columns: Option<u64>,
+    quarantine: Option<Quarantine>,
+    /// A line that is left out because of this fault, which happened in it; where the line ends is not known yet.
+    leaving_out: Option<Fault>,
+    bytes_out: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Done(Summary),
+    Failed(Fault),
+}
+
+/// The records of a pass on their way to rows.
+#[derive(Debug)]
+struct Rows {
+    capture: Capture,
+    mapping: Mapping,
+    writer: Writer,
+    keeps_bad: bool,
+    /// The record that was bad, and its place.
+    bad: Option<(Bad, Place)>,
+    /// Where the latest record ended.
+    end: u64,
+}
+
+impl Stage for Rows {
+    fn scan(&mut self, scanner: &mut Scanner, piece: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
+        let mut at = 0;
+        while at < piece.len() && out.len() < OUT_FULL {
+            at += scanner.scan(&piece[at..], &mut self.capture)?;
+            let Some(text) = self.capture.take() else { continue };
+            let place = scanner.record_place();
+            let facts = Facts { number: scanner.records(), byte: place.byte };
+            let written = self.mapping.rows(&text, facts, &mut self.writer, out);
+            self.capture.give_back(text);
+            self.end = scanner.byte();
+            match written {
+                Ok(_) => {}
+                Err(bad) if self.keeps_bad => {
+                    self.bad = Some((bad, place));
+                    break;
+                }
+                Err(bad) => return Err(bad.fault(place)),
+            }
+        }
+        Ok(at)
+    }
+
+    fn end(&mut self, scanner: &mut Scanner) -> Result<(), Fault> {
+        scanner.finish(&self.capture)
+    }
+
+    fn fault(&self, scanner: &Scanner, problem: &Problem) -> Fault {
+        scanner.fault(problem, &self.capture)
+    }
+}
+
+impl Mapped {
+    /// Rows of CSV in the columns that the spec gives.
+    pub(crate) fn to_csv(spec: &Spec, input: &JsonInput, output: &CsvOutput) -> Self {
+        let dialect = Dialect::of(output);
+        let names: Vec<Vec<u8>> = match spec.columns() {
+            Columns::Given { columns, .. } => {
+                columns.iter().map(|column| column.name.clone().into_bytes()).collect()
+            }
+            Columns::Observed => Vec::new(),
+        };
+        let mut header = Vec::new();
+        dialect.header(&names, &mut header);
+        let count = names.len();
+        let writer = Writer::csv(count, dialect);
+        Self { header, columns: Some(count as u64), ..Self::new(spec, input, output.arrays.clone(), writer) }
+    }
+
+    /// Records of JSON: those of the input, or of the columns that the spec gives.
+    pub(crate) fn to_json(spec: &Spec, input: &JsonInput, layout: JsonLayout) -> Self {
+        Self::new(spec, input, Arrays::Json, Writer::json(layout))
+    }
+
+    /// The records themselves, one a line, with what the spec says about arrays, filters and explode done: what is left to do for
+    /// rows of CSV whose columns are not given is to find the columns.
+    pub(crate) fn to_records(spec: &Spec, input: &JsonInput, arrays: Arrays) -> Self {
+        Self::new(spec, input, arrays, Writer::json(JsonLayout::Ndjson))
+    }
+
+    fn new(spec: &Spec, input: &JsonInput, arrays: Arrays, writer: Writer) -> Self {
+        let limits = Limits {
+            record_bytes: spec.input().max_record_bytes,
+            depth: input.max_depth,
+            ..Limits::default()
+        };
+        let quarantine = match spec.errors() {
+            ErrorPolicy::Reject => None,
+            ErrorPolicy::Quarantine { max_bad } => Some(Quarantine::new(max_bad, limits.record_bytes)),
+        };
+        let stage = Rows {
+            capture: Capture::default(),
+            mapping: Mapping::new(input, spec.columns(), spec.filters(), arrays, About::default()),
+            writer,
+            keeps_bad: quarantine.is_some(),
+            bad: None,
+            end: 0,
+        };
+        Self {
+            input: input.clone(),
+            limits,
+            reading: reading(input, limits, quarantine.is_some()),
+            stage,
+            header: Vec::new(),
+            columns: None,
+            quarantine,
+            leaving_out: None,
+            bytes_out: 0,
+            state: State::Open,
+        }
+    }
+
+    fn take(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
+        out.append(&mut self.header);
+        let mut taken = 0;
+        while taken < chunk.len() && out.len() < OUT_FULL {
+            let rest = &chunk[taken..];
+            if let Some(fault) = self.leaving_out.take() {
+                taken += self.leave_out(rest, fault)?;
+                continue;
+            }
+            let before = self.reading.scanner.byte();
+            let read = self.reading.take(rest, &mut self.stage, out);
+            let is_by_lines = self.is_by_lines();
+            let Some(quarantine) = &mut self.quarantine else {
+                taken += read?;
+                continue;
+            };
+            match read {
+                Ok(read) => {
+                    quarantine.read(&rest[..read]);
+                    taken += read;
+                    if let Some((bad, place)) = self.stage.bad.take() {
+                        let end = self.stage.end;
+                        let fault = bad.fault(place.clone());
+                        quarantine.reject(&place, end, &fault.message)?;
+                    }
+                    quarantine.forget(self.stage.end);
+                }
+                // Only where a line is a record is it known where the next one begins.
+                Err(fault) if is_by_lines => {
+                    let read =
+                        usize::try_from(self.reading.scanner.byte() - before).unwrap_or(0).min(rest.len());
+                    quarantine.read(&rest[..read]);
+                    quarantine.forget(self.stage.end);
+                    taken += read;
+                    self.leaving_out = Some(fault);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(taken)
+    }
+
+    fn is_by_lines(&self) -> bool {
+        self.input.records.is_none()
+            && matches!(self.input.layout, Layout::Auto | Layout::Ndjson)
+            && !self.reading.is_array()
+    }
+
+    /// Reads to the end of the line in which something was wrong, and goes on behind it.
+    fn leave_out(&mut self, rest: &[u8], fault: Fault) -> Result<usize, Fault> {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let taken = end.unwrap_or(rest.len());
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.read(&rest[..taken]);
+        }
+        match end {
+            None => self.leaving_out = Some(fault),
+            Some(_) => self.go_on_behind(&fault)?,
+        }
+        Ok(taken)
+    }
+
+    /// What is kept is the bad line: it is rejected, and reading goes on behind it.
+    fn go_on_behind(&mut self, fault: &Fault) -> Result<(), Fault> {
+        let Some(quarantine) = &mut self.quarantine else { return Ok(()) };
+        let kept = quarantine.kept();
+        // The end of the line before, if that is where the record before ended.
+        let blank = kept.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        let scanner = &self.reading.scanner;
+        let (byte, end) = (quarantine.from() + blank as u64, quarantine.from() + kept.len() as u64);
+        // The scanner may or may not have begun the record before it found what is wrong.
+        let has_begun = scanner.record_place().byte >= byte && scanner.records() > 0;
+        let record = if has_begun { scanner.records() } else { scanner.records() + 1 };
+        let inside = kept[blank..].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = if has_begun { scanner.record_place().line } else { scanner.line() };
+        let place = Place { record: Some(record), line, byte, path: None };
+        quarantine.reject(&place, end, &fault.message)?;
+        quarantine.forget(end);
+        self.stage.end = end;
+        self.reading = reading(&self.input, self.limits, true).resumed(end, line + inside, record);
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<Summary, Fault> {
+        out.append(&mut self.header);
+        if let Some(fault) = self.leaving_out.take() {
+            self.go_on_behind(&fault)?;
+        }
+        let ended = self.reading.end(&mut self.stage);
+        let size = match ended {
+            Ok(size) => size,
+            // The last line, cut.
+            Err(fault) if self.quarantine.is_some() && self.is_by_lines() && self.has_begun() => {
+                self.go_on_behind(&fault)?;
+                self.reading.end(&mut self.stage)?
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.stage.writer.finish(out);
+        let rejected = self.quarantine.as_ref().map_or(0, Quarantine::bad);
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.end(size.records)?;
+        }
+        let (records, columns) = (Some(size.records), self.columns);
+        Ok(Summary { records, rejected, columns, bytes_in: size.bytes, bytes_out: 0 })
+    }
+
+    /// Whether more than blanks stands behind the last record.
+    fn has_begun(&self) -> bool {
+        let kept = self.quarantine.as_ref().map(Quarantine::kept).unwrap_or_default();
+        kept.iter().any(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+    }
+}
+
+fn reading(input: &JsonInput, limits: Limits, keeps_bad: bool) -> Reading {
+    let keys = input.records.as_ref().map(|path| path.keys()).unwrap_or_default();
+    let records: Vec<Vec<u8>> = keys.iter().map(|key| key.clone().into_bytes()).collect();
+    Reading::new(limits, &records).with_rules(Rules {
+        is_whole: true,
+        allows_duplicates: input.duplicate_keys != DuplicateKeys::Error,
+        layout: input.layout,
+        // Who is to leave out a bad record has to know where it ends.
+        by_lines: input.layout == Layout::Ndjson || (keeps_bad && input.layout == Layout::Auto),
+        may_be_empty: false,
+    })
+}
+
+impl Transform for Mapped {
+    fn about(&mut self, about: &About) {
+        self.stage.mapping.about(about.clone());
+    }
+
+    fn take_rejects(&mut self, out: &mut Vec<u8>) {
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.take(out);
+        }
+    }
+
+    fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
+        match &self.state {
+            State::Open => {}
+            State::Done(_) => {
+                return Err(Fault::new(&code::TRANSFORM_FAILED, "could not take input behind its end"));
+            }
+            State::Failed(fault) => return Err(fault.clone()),
+        }
+        let before = out.len();
+        let taken = self.take(chunk, out);
+        self.bytes_out += (out.len() - before) as u64;
+        taken.inspect_err(|fault| self.state = State::Failed(fault.clone()))
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<Finish, Fault> {
+        match &self.state {
+            State::Open => {}
+            State::Done(summary) => return Ok(Finish::Done(*summary)),
+            State::Failed(fault) => return Err(fault.clone()),
+        }
+        let before = out.len();
+        let ended = self.end(out);
+        self.bytes_out += (out.len() - before) as u64;
+        match ended {
+            Ok(summary) => {
+                let summary = Summary { bytes_out: self.bytes_out, ..summary };
+                self.state = State::Done(summary);
+                Ok(Finish::Done(summary))
+            }
+            Err(fault) => {
+                self.state = State::Failed(fault.clone());
+                Err(fault)
+            }
+        }
+    }
+}
