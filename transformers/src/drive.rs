@@ -70,6 +70,29 @@ impl<W: Write> Output for Once<W> {
     }
 }
 
+/// Throws away what is written.
+struct Nowhere;
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Output for Nowhere {
+    fn can_start_over(&self) -> bool {
+        true
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Runs `transform` over what `open` gives and writes the result to `out`. `open` is called once for each
 /// pass and must give the same bytes each time.
 ///
@@ -88,11 +111,24 @@ impl<W: Write> Output for Once<W> {
 /// is to be thrown away.
 pub fn run<R: Read>(
     transform: &mut dyn Transform,
-    mut open: impl FnMut() -> io::Result<R>,
+    open: impl FnMut() -> io::Result<R>,
     out: &mut dyn Output,
 ) -> Result<Summary, Fault> {
+    run_with_rejects(transform, open, out, &mut Nowhere)
+}
+
+/// Like [`run`], and writes what is rejected to `rejects`, where `run` throws it away.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_rejects<R: Read>(
+    transform: &mut dyn Transform,
+    mut open: impl FnMut() -> io::Result<R>,
+    out: &mut dyn Output,
+    rejects: &mut dyn Output,
+) -> Result<Summary, Fault> {
     let mut buffer = vec![0; READ_BYTES];
-    let mut ready = Vec::new();
+    let (mut ready, mut rejected) = (Vec::new(), Vec::new());
     if !out.can_start_over() {
         transform.write_once();
     }
@@ -110,11 +146,15 @@ pub fn run<R: Read>(
                 let taken = transform.push(rest, &mut ready)?;
                 rest = &rest[taken..];
                 write_out(out, &mut ready)?;
+                transform.take_rejects(&mut rejected);
+                write_out(rejects, &mut rejected)?;
             }
         }
         loop {
             let finish = transform.finish(&mut ready)?;
             write_out(out, &mut ready)?;
+            transform.take_rejects(&mut rejected);
+            write_out(rejects, &mut rejected)?;
             match finish {
                 Finish::More => {}
                 // Nothing was written to what cannot start over.
@@ -125,7 +165,8 @@ pub fn run<R: Read>(
                     break;
                 }
                 Finish::Done(summary) => {
-                    out.flush().map_err(|error| io_fault("write the transform's output", &error))?;
+                    let flushed = out.flush().and_then(|()| rejects.flush());
+                    flushed.map_err(|error| io_fault("write the transform's output", &error))?;
                     return Ok(summary);
                 }
             }

@@ -8,7 +8,7 @@ mod pass_through;
 pub mod spec;
 mod transform;
 
-pub use drive::{Once, Output, run};
+pub use drive::{Once, Output, run, run_with_rejects};
 pub use json_csv::{JsonToCsv, Limits};
 pub use kinds::{KindInfo, build, kinds};
 pub use pass_through::PassThrough;

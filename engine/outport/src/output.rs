@@ -95,6 +95,11 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<(), Fault> {
     line(&text)
 }
 
+/// Lines on stdout.
+pub fn text(text: &str) -> Result<(), Fault> {
+    line(text.trim_end_matches('\n'))
+}
+
 /// One line on stdout. A reader that went away (`| head`) is no error.
 pub fn line(text: &str) -> Result<(), Fault> {
     match writeln!(std::io::stdout(), "{text}") {

@@ -28,8 +28,25 @@ pub struct Output {
     pub size_bytes: u64,
     /// In hex.
     pub sha256: String,
-    /// Records written, where the kind counts them.
+    /// Records that were not left out, where the kind counts them.
     pub records: Option<u64>,
+    /// The records that were, if there are any.
+    pub rejects: Option<Rejects>,
+}
+
+/// The stored records that were bad, in the bucket of the output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejects {
+    /// The key.
+    pub key: String,
+    /// The store's etag, where it has one.
+    pub etag: Option<String>,
+    /// In bytes.
+    pub size_bytes: u64,
+    /// In hex.
+    pub sha256: String,
+    /// How many there are.
+    pub records: u64,
 }
 
 /// Why a transform did not succeed.
@@ -67,12 +84,14 @@ pub async fn succeed(
         return Ok(false);
     }
     let artifact = Uuid::now_v7();
+    let insert = "INSERT INTO artifact (id, file_id, transform_id, role, part, bucket, key, etag, size_bytes, sha256, \
+         records, created_at) SELECT $2, file_id, id, $3, 0, $4, $5, $6, $7, $8, $9, {now} FROM transform WHERE id = $1";
     tx.exec(
-        "INSERT INTO artifact (id, file_id, transform_id, role, part, bucket, key, etag, size_bytes, sha256, records, \
-         created_at) SELECT $2, file_id, id, 'output', 0, $3, $4, $5, $6, $7, $8, {now} FROM transform WHERE id = $1",
+        insert,
         args![
             transform.uuid(),
             artifact,
+            "output",
             output.bucket.clone(),
             output.key.clone(),
             output.etag.clone(),
@@ -82,6 +101,23 @@ pub async fn succeed(
         ],
     )
     .await?;
+    if let Some(rejects) = &output.rejects {
+        tx.exec(
+            insert,
+            args![
+                transform.uuid(),
+                Uuid::now_v7(),
+                "rejects",
+                output.bucket.clone(),
+                rejects.key.clone(),
+                rejects.etag.clone(),
+                as_i64(rejects.size_bytes),
+                rejects.sha256.clone(),
+                Some(as_i64(rejects.records))
+            ],
+        )
+        .await?;
+    }
     let freed = Freed::of(&waiting(&tx, transform).await?, tx.doing())?;
     let rows = freed.states.iter().map(|(id, state)| args![id.uuid(), state.as_str(), artifact]).collect();
     // Of those that waited, only a pause of their replay holds one.

@@ -216,6 +216,7 @@ async fn a_cancelled_delivery_leaves_the_transform_to_the_others(world: World) {
         size_bytes: 9,
         sha256: SHA.into(),
         records: None,
+        rejects: None,
     };
     assert!(succeed(&world.store, transform.transform_id, transform.lease, &output).await.unwrap());
     world.assert_invariants().await;

@@ -23,6 +23,7 @@ fn output() -> Output {
         size_bytes: 9,
         sha256: SHA.into(),
         records: Some(2),
+        rejects: None,
     }
 }
 

@@ -162,7 +162,7 @@ codes! {
         "see `arrays`, `array_index_limit` and `explode` in the spec";
     MAPPING_TOO_MANY_BAD = "mapping.too_many_bad", Input, Never,
         "more records are bad than the spec's max_bad allows",
-        "look at the rejects, correct the file at its source and upload it again";
+        "correct the file at its source and upload it again; with a higher max_bad the rejects show all of them";
 
     // --- reaching an endpoint ---
     ENDPOINT_DNS = "endpoint.dns", Endpoint, Later,

@@ -142,20 +142,26 @@ enum Command {
 struct TransformArgs {
     #[command(subcommand)]
     command: Option<TransformCommand>,
-    /// What to do: json-to-csv, pass-through
+    /// What to do: json-to-csv, json-to-json, csv-to-json, pass-through
     #[arg(required = true)]
     kind: Option<String>,
-    /// A file with the transform's parameters (TOML)
+    /// A file with the mapping spec, in TOML or JSON (docs/MAPPING.md)
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
+    /// Print the spec as understood and, with an input, its first rows; write nothing
+    #[arg(long)]
+    explain: bool,
+    /// Where records go that the spec puts into quarantine; <OUTPUT>.rejects.ndjson by default
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
     /// Threads that work at once; as many as the machine has cores by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
     /// The input file
-    #[arg(required = true)]
+    #[arg(required_unless_present = "explain")]
     input: Option<PathBuf>,
     /// The output file; - for stdout
-    #[arg(required = true)]
+    #[arg(required_unless_present = "explain")]
     output: Option<PathBuf>,
 }
 

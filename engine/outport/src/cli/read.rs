@@ -239,6 +239,8 @@ pub async fn transforms(config: &Config, command: TransformCommand) -> Result<()
                 ("state", t.state),
                 ("attempts", t.attempts.to_string()),
                 ("records", or_dash(t.records)),
+                ("rejected", or_dash(t.rejected)),
+                ("rejects", or_dash(t.rejects)),
                 ("bytes", or_dash(t.size_bytes)),
                 ("sha256", or_dash(t.sha256)),
                 ("created", time(t.created_at)),

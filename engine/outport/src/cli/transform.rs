@@ -1,49 +1,181 @@
 //! `outport transform KIND IN OUT`: the product's own code, without a database.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 use outport_core::{Fault, code};
-use outport_transform::Once;
+use outport_transform::{About, Once, Output, Spec, Transform};
 
 use super::TransformArgs;
 use super::send::{io_fault, usage};
 use crate::output;
 
 pub fn transform(args: TransformArgs) -> Result<(), Fault> {
-    let (Some(kind), Some(input), Some(target)) = (args.kind, args.input, args.output) else {
-        return Err(usage("a kind, an input and an output are needed"));
-    };
-    let params = match &args.spec {
-        None => serde_json::json!({}),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| io_fault("read the spec", path, &e))?;
-            toml::from_str(&text).map_err(|error| {
-                let message = error.message().replace('\n', " ");
-                Fault::new(&code::CONFIG_UNREADABLE, format!("could not read {}: {message}", path.display()))
-            })?
-        }
-    };
+    let Some(kind) = args.kind else { return Err(usage("a kind of transform is needed")) };
+    let params = args.spec.as_deref().map_or_else(|| Ok(serde_json::json!({})), read_spec)?;
     let mut transform = outport_transform::build(&kind, &params)?;
+    if args.explain {
+        return explain(&kind, &params, transform, args.input.as_deref());
+    }
+    let (Some(input), Some(target)) = (args.input, args.output) else {
+        return Err(usage("an input and an output are needed"));
+    };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     transform.use_threads(args.threads.map_or_else(cores, usize::from));
+    transform.about(&about(&input));
     let open = || File::open(&input);
     open().map_err(|e| io_fault("open", &input, &e))?;
+    let rejects = match (args.rejects, target == Path::new("-")) {
+        (Some(path), _) => Some(path),
+        (None, false) => Some(beside(&target)),
+        (None, true) if keeps_bad(&params) => {
+            return Err(usage("say with --rejects where bad records go when the output goes to a pipe"));
+        }
+        (None, true) => None,
+    };
+    let mut kept = Rejects { path: rejects, file: None };
+    let run = |transform: &mut dyn Transform, out: &mut dyn Output, rejects: &mut Rejects| {
+        outport_transform::run_with_rejects(transform, open, out, rejects)
+    };
     let summary = if target == Path::new("-") {
         // A pipe takes nothing back: the whole input is looked at before the first row.
         let mut out = Once(Pipe { out: io::stdout().lock(), reader_is_gone: false });
-        match outport_transform::run(&mut *transform, open, &mut out) {
+        match run(&mut *transform, &mut out, &mut kept) {
             // `| head` has seen enough.
             Err(_) if out.0.reader_is_gone => return Ok(()),
             other => other?,
         }
     } else {
-        write_whole(&target, |out| outport_transform::run(&mut *transform, open, out))?
+        write_whole(&target, |out| run(&mut *transform, out, &mut kept))?
     };
+    let rejected = kept.finish()?.map_or_else(String::new, |path| {
+        format!("{} of them rejected to {}, ", summary.rejected, path.display())
+    });
     let records = summary.records.map_or_else(String::new, |n| format!("{n} records, "));
-    output::note(&format!("{records}{} bytes in, {} bytes out", summary.bytes_in, summary.bytes_out));
+    output::note(&format!(
+        "{records}{rejected}{} bytes in, {} bytes out",
+        summary.bytes_in, summary.bytes_out
+    ));
     Ok(())
+}
+
+/// A spec in TOML, or the same as JSON.
+fn read_spec(path: &Path) -> Result<serde_json::Value, Fault> {
+    let text = std::fs::read_to_string(path).map_err(|e| io_fault("read the spec", path, &e))?;
+    let unreadable = |why: String| {
+        let why = why.replace('\n', " ");
+        Fault::new(&code::CONFIG_UNREADABLE, format!("could not read {}: {why}", path.display()))
+    };
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()));
+    }
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        unreadable(format!("line {line}: {}", error.message()))
+    })
+}
+
+fn keeps_bad(params: &serde_json::Value) -> bool {
+    params.pointer("/errors/policy").and_then(|policy| policy.as_str()) == Some("quarantine")
+}
+
+fn about(input: &Path) -> About {
+    let run_time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    About { source_key: input.display().to_string(), run_time }
+}
+
+fn beside(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".rejects.ndjson");
+    PathBuf::from(name)
+}
+
+/// Rows shown by `--explain`, the header not counted.
+const FIRST_ROWS: usize = 5;
+
+/// Prints the spec as understood, and the first rows that it gives.
+fn explain(
+    kind: &str,
+    params: &serde_json::Value,
+    mut transform: Box<dyn Transform>,
+    input: Option<&Path>,
+) -> Result<(), Fault> {
+    output::text(&Spec::read(kind, params)?.explain())?;
+    let Some(input) = input else { return Ok(()) };
+    transform.about(&about(input));
+    let mut file = File::open(input).map_err(|e| io_fault("open", input, &e))?;
+    let (mut buffer, mut out) = (vec![0; 1 << 18], Vec::new());
+    let has_enough = |out: &[u8]| out.iter().filter(|byte| **byte == b'\n').count() > FIRST_ROWS;
+    while !has_enough(&out) {
+        let read = file.read(&mut buffer).map_err(|e| io_fault("read", input, &e))?;
+        if read == 0 {
+            // Nothing of the output is kept, so what comes late does not matter here.
+            transform.finish(&mut out).map(|_| ())?;
+            break;
+        }
+        let mut rest = &buffer[..read];
+        while !rest.is_empty() && !has_enough(&out) {
+            rest = &rest[transform.push(rest, &mut out)?..];
+        }
+    }
+    let first: Vec<&str> = std::str::from_utf8(&out)
+        .unwrap_or("(the rows are not UTF-8 text)\n")
+        .split_inclusive('\n')
+        .take(FIRST_ROWS + 1)
+        .collect();
+    output::text(&format!("\n# The first rows of {}:\n{}", input.display(), first.concat()))
+}
+
+/// The file of rejected records: made with the first of them, visible when all of them are there.
+struct Rejects {
+    path: Option<PathBuf>,
+    file: Option<BufWriter<tempfile::NamedTempFile>>,
+}
+
+impl Rejects {
+    /// The file's path, if there were any.
+    fn finish(self) -> Result<Option<PathBuf>, Fault> {
+        let (Some(path), Some(file)) = (self.path, self.file) else { return Ok(None) };
+        let file = file.into_inner().map_err(|e| io_fault("write", &path, e.error()))?;
+        file.as_file().sync_all().map_err(|e| io_fault("write", &path, &e))?;
+        // Private, as a temporary file is: bad records are data.
+        file.persist(&path).map_err(|e| io_fault("write", &path, &e.error))?;
+        Ok(Some(path))
+    }
+}
+
+impl Write for Rejects {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let Some(path) = &self.path else { return Ok(bytes.len()) };
+        if self.file.is_none() {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let file = tempfile::Builder::new().prefix(".outport-").suffix(".part").tempfile_in(folder)?;
+            self.file = Some(BufWriter::new(file));
+        }
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Ok(0),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+}
+
+impl Output for Rejects {
+    fn can_start_over(&self) -> bool {
+        true
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        self.file = None;
+        Ok(())
+    }
 }
 
 /// Standard output that remembers whether its reader went away.

@@ -7,8 +7,8 @@ use outport_core::{Fault, code};
 use outport_objects::Expected;
 use outport_store::claim_sends::ArtifactRow;
 use outport_store::claim_transforms::{self, ClaimedTransform, Wanted};
-use outport_store::finish_transform::{self, Failure, Output};
-use outport_transform::{Finish, Summary, Transform};
+use outport_store::finish_transform::{self, Failure, Output, Rejects};
+use outport_transform::{About, Finish, Summary, Transform};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -147,29 +147,49 @@ fn threads(engine: &Engine) -> usize {
 async fn transformed(engine: &Engine, work: &ClaimedTransform, held: &Held) -> Result<Output, Fault> {
     let mut transform = outport_transform::build(&work.kind, &work.params)?;
     transform.use_threads(threads(engine));
+    let run_time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    transform.about(&About { source_key: work.file_key.clone(), run_time });
     // Names transform, generation and lease, so that two workers never write one object.
     let name =
         format!("{}-{}-{}", work.transform_id.uuid().simple(), work.generation, work.lease.uuid().simple());
     let (bucket, key) = engine.storage.output(&name);
-    let mut draft = Draft::begin(engine, &bucket, &key).await?;
-    let summary = match stream(engine, &work.original, Working::new(transform), &mut draft, held).await {
+    let rejects_key = format!("{key}.rejects.ndjson");
+    let mut drafts = Drafts {
+        output: Draft::new(engine, &bucket, &key),
+        rejects: Draft::new(engine, &bucket, &rejects_key),
+    };
+    drafts.output.begin().await?;
+    let summary = match stream(engine, &work.original, Working::new(transform), &mut drafts, held).await {
         Ok(summary) => summary,
         Err(fault) => {
-            // The fault of the input is what counts, also when its half output could not be removed.
-            if let Err(left) = draft.abort().await {
-                tracing::warn!(code = left.code.name, "{left}");
-            }
+            drafts.abort().await;
             return Err(fault);
         }
     };
-    let stored = draft.finish().await?;
+    let rejects = match drafts.rejects.is_begun() {
+        false => None,
+        true => {
+            let stored = drafts.rejects.finish().await?;
+            tracing::warn!(transform = %work.transform_id, records = summary.rejected, key = rejects_key,
+                "records were bad and are kept apart");
+            Some(Rejects {
+                key: rejects_key.clone(),
+                etag: stored.etag,
+                size_bytes: stored.size_bytes,
+                sha256: stored.sha256,
+                records: summary.rejected,
+            })
+        }
+    };
+    let stored = drafts.output.finish().await?;
     Ok(Output {
         bucket,
         key,
         etag: stored.etag,
         size_bytes: stored.size_bytes,
         sha256: stored.sha256,
-        records: summary.records,
+        records: summary.records.map(|records| records - summary.rejected),
+        rejects,
     })
 }
 
@@ -177,7 +197,7 @@ async fn stream(
     engine: &Engine,
     original: &ArtifactRow,
     mut working: Working,
-    draft: &mut Draft<'_>,
+    drafts: &mut Drafts<'_>,
     held: &Held,
 ) -> Result<Summary, Fault> {
     loop {
@@ -193,17 +213,17 @@ async fn stream(
                 let taken;
                 (working, taken) = working.step(move |transform, out| transform.push(&rest, out)).await?;
                 piece.advance(taken);
-                working.flush(draft).await?;
+                working.flush(drafts).await?;
             }
         }
         loop {
             let finish;
             (working, finish) = working.step(|transform, out| transform.finish(out)).await?;
-            working.flush(draft).await?;
+            working.flush(drafts).await?;
             match finish {
                 Finish::More => {}
                 Finish::Again => {
-                    draft.start_over().await?;
+                    drafts.start_over().await?;
                     break;
                 }
                 Finish::Done(summary) => return Ok(summary),
@@ -212,29 +232,58 @@ async fn stream(
     }
 }
 
-/// An output that nobody sees yet, and that may have to be written anew.
+/// What a transform writes, while nobody sees it yet.
+struct Drafts<'a> {
+    output: Draft<'a>,
+    /// Begun with the first record that is left out.
+    rejects: Draft<'a>,
+}
+
+impl Drafts<'_> {
+    /// Nothing of what was written is left; the output begins anew.
+    async fn start_over(&mut self) -> Result<(), Fault> {
+        self.rejects.give_up().await?;
+        self.output.give_up().await?;
+        self.output.begin().await
+    }
+
+    /// The fault of the input is what counts, also when what is half written could not be removed.
+    async fn abort(&mut self) {
+        for draft in [&mut self.output, &mut self.rejects] {
+            if let Err(left) = draft.give_up().await {
+                tracing::warn!(code = left.code.name, "{left}");
+            }
+        }
+    }
+}
+
+/// An object that nobody sees yet, and that may have to be written anew.
 struct Draft<'a> {
     engine: &'a Engine,
     bucket: &'a str,
     key: &'a str,
-    /// None only when it could not be begun again.
     writer: Option<Box<dyn outport_objects::ObjectWriter>>,
 }
 
 impl<'a> Draft<'a> {
-    async fn begin(engine: &'a Engine, bucket: &'a str, key: &'a str) -> Result<Self, Fault> {
-        let mut draft = Self { engine, bucket, key, writer: None };
-        draft.start_over().await?;
-        Ok(draft)
+    fn new(engine: &'a Engine, bucket: &'a str, key: &'a str) -> Self {
+        Self { engine, bucket, key, writer: None }
     }
 
-    /// Nothing of what was written is left; writing begins anew.
-    async fn start_over(&mut self) -> Result<(), Fault> {
-        if let Some(writer) = self.writer.take() {
-            writer.abort().await?;
-        }
+    fn is_begun(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    async fn begin(&mut self) -> Result<(), Fault> {
         self.writer = Some(self.engine.artifacts().create(self.bucket, self.key).await.map_err(ours)?);
         Ok(())
+    }
+
+    async fn give_up(&mut self) -> Result<(), Fault> {
+        match self.writer.take() {
+            Some(writer) => writer.abort().await,
+            None => Ok(()),
+        }
     }
 
     async fn write(&mut self, piece: Bytes) -> Result<(), Fault> {
@@ -244,17 +293,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    async fn finish(self) -> Result<outport_objects::Stored, Fault> {
-        match self.writer {
+    async fn finish(&mut self) -> Result<outport_objects::Stored, Fault> {
+        match self.writer.take() {
             Some(writer) => writer.finish().await,
             None => Err(not_begun()),
-        }
-    }
-
-    async fn abort(self) -> Result<(), Fault> {
-        match self.writer {
-            Some(writer) => writer.abort().await,
-            None => Ok(()),
         }
     }
 }
@@ -292,10 +334,18 @@ impl Working {
         stepped.await.map_err(panicked)?
     }
 
-    async fn flush(&mut self, draft: &mut Draft<'_>) -> Result<(), Fault> {
+    async fn flush(&mut self, drafts: &mut Drafts<'_>) -> Result<(), Fault> {
+        let mut rejects = Vec::new();
+        self.transform.take_rejects(&mut rejects);
+        if !rejects.is_empty() {
+            if !drafts.rejects.is_begun() {
+                drafts.rejects.begin().await?;
+            }
+            drafts.rejects.write(Bytes::from(rejects)).await?;
+        }
         if self.out.is_empty() {
             return Ok(());
         }
-        draft.write(Bytes::from(std::mem::take(&mut self.out))).await
+        drafts.output.write(Bytes::from(std::mem::take(&mut self.out))).await
     }
 }

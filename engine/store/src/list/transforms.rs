@@ -31,6 +31,9 @@ pub struct TransformView {
     pub size_bytes: Option<i64>,
     pub sha256: Option<String>,
     pub records: Option<i64>,
+    /// Records that were left out, and where they are.
+    pub rejected: Option<i64>,
+    pub rejects: Option<String>,
     pub fault_code: Option<String>,
     pub fault: Option<String>,
 }
@@ -44,11 +47,14 @@ pub struct Filter {
 }
 
 const SELECT: &str = "SELECT t.id, t.file_id, f.bucket, f.key, s.name AS spec, s.version, s.kind, t.generation, \
-    t.state, t.attempts, t.created_at, t.due_at, t.settled_at, a.size_bytes, a.sha256, a.records, t.fault_code, \
-    t.fault FROM transform t JOIN file f ON f.id = t.file_id JOIN transform_spec s ON s.id = t.spec_id \
-    LEFT JOIN artifact a ON a.transform_id = t.id AND a.role = 'output' AND a.part = 0";
+    t.state, t.attempts, t.created_at, t.due_at, t.settled_at, a.size_bytes, a.sha256, a.records, r.records AS rejected, \
+    r.bucket AS rejects_bucket, r.key AS rejects_key, t.fault_code, t.fault FROM transform t JOIN file f ON f.id = t.file_id JOIN transform_spec s ON s.id = t.spec_id \
+    LEFT JOIN artifact a ON a.transform_id = t.id AND a.role = 'output' AND a.part = 0 \
+    LEFT JOIN artifact r ON r.transform_id = t.id AND r.role = 'rejects' AND r.part = 0";
 
 fn view(row: &QueryResult, doing: &'static str) -> Result<TransformView, StoreError> {
+    let bucket: Option<String> = get(row, "rejects_bucket", doing)?;
+    let key: Option<String> = get(row, "rejects_key", doing)?;
     Ok(TransformView {
         id: id(row, "id", doing)?,
         file: id(row, "file_id", doing)?,
@@ -66,6 +72,8 @@ fn view(row: &QueryResult, doing: &'static str) -> Result<TransformView, StoreEr
         size_bytes: get(row, "size_bytes", doing)?,
         sha256: get(row, "sha256", doing)?,
         records: get(row, "records", doing)?,
+        rejected: get(row, "rejected", doing)?,
+        rejects: bucket.zip(key).map(|(bucket, key)| format!("s3://{bucket}/{key}")),
         fault_code: get(row, "fault_code", doing)?,
         fault: get(row, "fault", doing)?,
     })

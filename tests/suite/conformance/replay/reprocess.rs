@@ -33,6 +33,7 @@ async fn transform(world: &World, good: bool) {
             size_bytes: 3,
             sha256: SHA.into(),
             records: Some(1),
+            rejects: None,
         };
         finish_transform::succeed(&world.store, id, lease, &output).await
     } else {
