@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod invariants;
+pub mod json_inputs;
 pub mod process;
 pub mod process_tree;
 pub mod servers;
