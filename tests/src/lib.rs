@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod child;
+pub mod comparison;
 pub mod invariants;
 pub mod json_inputs;
 pub mod process;
