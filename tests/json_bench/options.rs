@@ -35,6 +35,9 @@ pub struct Options {
     /// Also run ours on a flat file of --size and on one of 5 GB, for its memory
     #[arg(long)]
     pub memory_5gb: bool,
+    /// What --memory-5gb takes instead of 5 GB: to see that it works
+    #[arg(long, default_value = "5GB", requires = "memory_5gb")]
+    pub memory_size: Size,
     /// A folder with room for an input and its CSV, on a disk (12 GB with --memory-5gb)
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     pub folder: PathBuf,

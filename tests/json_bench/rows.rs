@@ -11,8 +11,6 @@ use crate::tool::{Installed, Setting, Tool};
 
 /// The most that ours may have resident, in MB, at any size.
 const MEMORY_MB: f64 = 64.0;
-/// The larger file of the memory rows.
-const LARGE_BYTES: u64 = 5_000_000_000;
 
 /// Every tool over one input.
 pub fn table(options: &Options, bed: &Bed, installed: &Installed, shape: Shape) -> Result<Table> {
@@ -50,7 +48,7 @@ pub fn memory(options: &Options, bed: &Bed, installed: &Installed) -> Result<Vec
         let title = format!("memory: {}", title(&input));
         Ok(Table { title, bytes: input.bytes, records: input.records, lines, goals })
     };
-    [options.size.0, LARGE_BYTES].into_iter().map(of_size).collect()
+    [options.size.0, options.memory_size.0].into_iter().map(of_size).collect()
 }
 
 struct Entry {
