@@ -29,8 +29,8 @@ impl Bed {
     pub fn new(options: &Options) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("outport-json-bench-")
-            .tempdir_in(&options.folder)
-            .with_context(|| format!("making a folder in {}", options.folder.display()))?;
+            .tempdir_in(options.folder())
+            .with_context(|| format!("making a folder in {}", options.folder().display()))?;
         for (name, text) in peers::FILES {
             std::fs::write(folder.path().join(name), text).with_context(|| format!("writing {name}"))?;
         }

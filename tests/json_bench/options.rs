@@ -9,7 +9,7 @@ use outport_tests::json_inputs::{Shape, Size};
 
 /// Compares `outport transform json-to-csv` with other tools. Those that are not installed are left out.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "tests/run --bench json", max_term_width = 110)]
+#[command(name = "json-bench", bin_name = "tests/run --bench json", max_term_width = 110)]
 pub struct Options {
     /// What the inputs are made from: the same seed gives the same bytes
     #[arg(long, default_value_t = 1)]
@@ -38,9 +38,9 @@ pub struct Options {
     /// What --memory-5gb takes instead of 5 GB: to see that it works
     #[arg(long, default_value = "5GB", requires = "memory_5gb")]
     pub memory_size: Size,
-    /// A folder with room for an input and its CSV, on a disk (12 GB with --memory-5gb)
-    #[arg(long, default_value_os_t = std::env::temp_dir())]
-    pub folder: PathBuf,
+    /// A folder with room for an input and its CSV, on a disk (8 GB with --memory-5gb); the one for temporary files unless given
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// The file for every single run; beside this program unless it is given
     #[arg(long)]
     json: Option<PathBuf>,
@@ -90,6 +90,11 @@ impl Options {
         threads.sort_unstable();
         threads.dedup();
         threads
+    }
+
+    /// Where inputs and outputs lie.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.clone().unwrap_or_else(std::env::temp_dir)
     }
 
     /// The Python of the peers.
