@@ -23,7 +23,9 @@ pub fn run(bed: &Bed, tool: Tool, setting: &Setting, input: &Input, limit: Durat
     if run.end.is_good() {
         run.output = call.csv.as_deref().map(read_back).transpose()?.flatten();
     } else {
-        let last = said.trim().lines().last().unwrap_or_default();
+        // Ours says the reason and then a hint; a traceback of Python ends with the reason.
+        let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(2)..].join(" / ");
         eprintln!("  {tool} on {} ended with {}: {last}", input.shape.name(), run.end);
     }
     bed.clear()?;
