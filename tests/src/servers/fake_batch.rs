@@ -119,10 +119,7 @@ impl FakeBatch {
     }
 
     /// An idle one, whose containers are what `container` makes of their command.
-    ///
-    /// # Errors
-    /// If it cannot listen.
-    pub fn start(container: impl Fn(&[String]) -> Outport + Send + Sync + 'static) -> anyhow::Result<Self> {
+    fn start(container: impl Fn(&[String]) -> Outport + Send + Sync + 'static) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), container: Box::new(container) });
         let of_server = shared.clone();
         let server = Scripted::start(move |request| protocol::answer(&of_server, request))?;
