@@ -131,6 +131,16 @@ impl FakeBatch {
         self.server.endpoint()
     }
 
+    /// Takes this job as if another process had asked for it.
+    ///
+    /// # Panics
+    /// If Batch would not take it.
+    pub fn take(&self, request: &Value) {
+        let before = self.shared.locked().jobs.len();
+        protocol::submit(&self.shared, request.clone(), request.to_string().len());
+        assert!(self.shared.locked().jobs.len() > before, "{request}");
+    }
+
     /// What goes wrong from now on.
     pub fn set(&self, faults: Faults) {
         self.shared.locked().faults = faults;
