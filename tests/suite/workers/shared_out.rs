@@ -1,6 +1,7 @@
 //! Who does what.
 
 use outport_tests::need;
+use serde_json::Value;
 
 use super::{Yard, done, records};
 
@@ -22,6 +23,14 @@ fn containers_do_everything() {
     // A container that still runs has not handed its log over.
     let (transforms, deliveries) = done(&logs);
     assert!(transforms <= 20 && deliveries <= 20, "{transforms} {deliveries}");
+    // From a run to its log: by the id that Batch gave it.
+    let ids: Vec<String> =
+        yard.runs().iter().filter_map(|run| run["job"].as_str().map(str::to_owned)).collect();
+    for job in yard.batch.jobs().iter().filter(|job| !job.log.is_empty()) {
+        let first: Value = serde_json::from_str(job.log.lines().next().unwrap()).unwrap();
+        assert!(ids.iter().any(|id| first["job"] == *id), "{first} {ids:?}");
+        assert_eq!(first["attempt"], "1");
+    }
     for job in yard.batch.jobs() {
         let command = job.command();
         assert_eq!(command[0], "worker", "{command:?}");
