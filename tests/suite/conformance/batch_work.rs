@@ -1,5 +1,7 @@
 //! What is left to workers of Batch: who takes what, how many are asked for, and what was written down of them.
 
+mod room;
+
 use std::time::Duration;
 
 use outport_core::batch::{Demand, RunMode, RunState, WorkKind, Workers};
