@@ -234,6 +234,11 @@ impl Lane {
         if self.is_on_probation() { 1 } else { self.ramp.min(self.cap).max(1) }
     }
 
+    /// Workers that could be busy here at a time: each needs a connection of the `most`, and a file.
+    pub fn workers(&self, most: i32) -> i32 {
+        self.connections(most).min(self.room())
+    }
+
     /// The lane after `signal`. `random` is uniform in `0.0..1.0`.
     #[must_use]
     pub fn after(&self, signal: &Signal<'_>, timing: &Timing, now: Millis, random: f64) -> Self {

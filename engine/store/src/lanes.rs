@@ -17,6 +17,12 @@ pub(crate) const COLUMNS: &str = "lane.health, lane.cap, lane.ramp, lane.strikes
      lane.seen_identity, lane.open_ms, lane.opened_at, lane.failing_since, \
      lane.recovered_at, lane.suspended_at, lane.paused_at, lane.closed_since, lane.closed_ms";
 
+/// Workers that the lane has room for now: [`Lane::workers`] in SQL, for questions about all lanes. A test holds the one to the
+/// other.
+pub(crate) const WORKERS: &str = "CASE WHEN lane.login_ok_version IS NULL OR lane.strikes > 0 OR lane.login_strikes > 0 \
+       OR lane.health <> 'closed' THEN 1 \
+     ELSE {least}(lane.max_connections, {greatest}({least}(lane.ramp, lane.cap), 1)) END";
+
 /// A row with [`COLUMNS`] as a [`Lane`].
 pub(crate) fn read(row: &QueryResult, doing: &'static str) -> Result<Lane, StoreError> {
     let blocked_reason: Option<String> = get(row, "blocked_reason", doing)?;

@@ -119,10 +119,7 @@ impl FakeBatch {
     }
 
     /// An idle one, whose containers are what `container` makes of their command.
-    ///
-    /// # Errors
-    /// If it cannot listen.
-    pub fn start(container: impl Fn(&[String]) -> Outport + Send + Sync + 'static) -> anyhow::Result<Self> {
+    fn start(container: impl Fn(&[String]) -> Outport + Send + Sync + 'static) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), container: Box::new(container) });
         let of_server = shared.clone();
         let server = Scripted::start(move |request| protocol::answer(&of_server, request))?;
@@ -132,6 +129,16 @@ impl FakeBatch {
     /// Where it is: for `AWS_ENDPOINT_URL_BATCH`.
     pub fn endpoint(&self) -> String {
         self.server.endpoint()
+    }
+
+    /// Takes this job as if another process had asked for it.
+    ///
+    /// # Panics
+    /// If Batch would not take it.
+    pub fn take(&self, request: &Value) {
+        let before = self.shared.locked().jobs.len();
+        protocol::submit(&self.shared, request.clone(), request.to_string().len());
+        assert!(self.shared.locked().jobs.len() > before, "{request}");
     }
 
     /// What goes wrong from now on.

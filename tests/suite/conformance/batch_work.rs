@@ -1,5 +1,7 @@
 //! What is left to workers of Batch: who takes what, how many are asked for, and what was written down of them.
 
+mod room;
+
 use std::time::Duration;
 
 use outport_core::batch::{Demand, RunMode, RunState, WorkKind, Workers};
@@ -292,6 +294,7 @@ async fn workers_that_are_let_go_are_nobodys_problem(world: World) {
     let fault = Fault::new(&code::BATCH_WORKER_FAILED, "it ended badly");
     assert!(batch_runs::over(store, runs[0].id, RunState::Failed, Some(&fault)).await.unwrap());
     batch_runs::submitted(store, runs[1].id, "job-1").await.unwrap();
+    world.sql("UPDATE batch_run SET state_at = state_at - 70000 WHERE state = 'submitted'").await;
     let of_workers = async || {
         let problems = list::problems::list(store).await.unwrap();
         problems.into_iter().filter(|problem| matches!(problem.waits, Waits::Workers { .. })).count()
@@ -305,6 +308,8 @@ async fn workers_that_are_let_go_are_nobodys_problem(world: World) {
     assert_eq!(open.iter().map(|run| run.id).collect::<Vec<_>>(), [other[0].id], "the other kind goes on");
     let known = "SELECT count(*) AS n FROM batch_run WHERE kind = 'send' AND state = 'lost' AND fault_code = 'batch.let_go'";
     assert_eq!(world.number(known).await, 2);
+    let since_then = format!("{known} AND ended_at - state_at < 60000");
+    assert_eq!(world.number(&since_then).await, 2, "that is how they stand since then");
     // What fails after that is a problem again.
     let again = batch_runs::intend(store, duty, kind, &[1]).await.unwrap().unwrap();
     assert!(batch_runs::over(store, again[0].id, RunState::Failed, Some(&fault)).await.unwrap());

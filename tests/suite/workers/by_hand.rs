@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use outport_tests::child::Stream;
+use outport_tests::process::Outport;
 use outport_tests::servers::delay::Delay;
 use outport_tests::servers::openssh::{Config, OpenSsh};
 use outport_tests::site::{Partner, Site, Up};
 use outport_tests::{need, set};
+use serde_json::{Value, json};
 
 use super::records;
 
@@ -18,6 +20,32 @@ fn a_worker_that_finds_nothing_ends() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.stderr.contains("the worker is done"), "{ended:?}");
     }
+}
+
+#[test]
+fn the_first_line_of_a_log_says_whose_container_it_is() {
+    let site = need!(Site::on_sqlite());
+    let first = |call: Outport| -> Value {
+        let ended = call.run().unwrap();
+        let line = ended.stderr.lines().next().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+    };
+    let child = |call: Outport| {
+        call.env("AWS_BATCH_JOB_ID", "b1c2:7")
+            .env("AWS_BATCH_JOB_ATTEMPT", "2")
+            .env("AWS_BATCH_JOB_ARRAY_INDEX", "7")
+    };
+    let told = |line: &Value| [&line["job"], &line["attempt"], &line["array_index"]].map(Value::clone);
+    let line = first(child(site.outport(["worker", "send"])));
+    assert_eq!(told(&line), [json!("b1c2:7"), json!("2"), json!("7")], "{line}");
+    // Also of one that comes to nothing.
+    let line =
+        first(child(site.outport(["worker", "send"]).env("OUTPORT_DATABASE", "postgres://127.0.0.1:1/x")));
+    assert_eq!(told(&line), [json!("b1c2:7"), json!("2"), json!("7")], "{line}");
+    let line = first(site.outport(["worker", "send"]).env("AWS_BATCH_JOB_ID", "b1c2"));
+    assert_eq!(told(&line), [json!("b1c2"), json!(null), json!(null)], "{line}");
+    let line = first(site.outport(["worker", "send"]));
+    assert_eq!(told(&line), [json!(null), json!(null), json!(null)], "{line}");
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use outport_tests::need;
 use outport_tests::servers::fake_batch::Faults;
 use outport_tests::servers::fake_queue::FakeQueue;
 use outport_tests::site::{Site, Up};
+use outport_tests::{invariants, need};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use super::{Yard, records};
+use crate::aws::until;
 
 #[test]
 fn a_lost_answer_is_looked_for_by_name() {
@@ -55,6 +57,49 @@ fn a_crash_after_the_request_asks_nobody_twice() {
     yard.close(up, &[]);
     let name = runs[0]["name"].clone();
     assert_eq!(yard.batch.jobs().iter().filter(|job| job.request["jobName"] == name).count(), 1);
+}
+
+/// A process has a run that Batch did not take. Another one gets the duty, sends that run, and is gone before it said so; then
+/// the first one has the duty again, and never saw that it was another's.
+#[test]
+fn what_was_not_sent_is_looked_for_once_another_had_the_duty() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { throttle_each: Some(1), ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    up.wait_for_log("aws.throttled", yard.site.limit(120)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (connection, tx) = runtime.block_on(async {
+        let connection = invariants::connect(&yard.site.database_url()).await.unwrap();
+        let tx = connection.begin().await.unwrap();
+        tx.execute_unprepared("SELECT 1 FROM duty WHERE name = 'batch' FOR UPDATE").await.unwrap();
+        (connection, tx)
+    });
+    // At the begin of its next round it waits for that row, so it asks Batch for nothing.
+    until(&yard.site, "no round begins", || {
+        let waits = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
+                     AND wait_event_type = 'Lock' AND query LIKE '%INTO duty%'";
+        yard.site.count(waits).unwrap() > 0
+    });
+    yard.batch.set(Faults::default());
+    let name = yard.runs()[0]["name"].clone();
+    assert_eq!((yard.runs().len(), yard.batch.jobs().len()), (1, 0), "{:#?}", yard.runs());
+    yard.batch
+        .take(&json!({"jobName": name, "jobQueue": "transform-queue", "jobDefinition": "transform-job",
+        "containerOverrides": {"command": ["worker", "transform"]}}));
+    runtime.block_on(async {
+        let another =
+            "UPDATE duty SET holder = gen_random_uuid(), epoch = epoch + 1, until = 0 WHERE name = 'batch'";
+        tx.execute_unprepared(another).await.unwrap();
+        tx.commit().await.unwrap();
+        connection.close().await.unwrap();
+    });
+    until(&yard.site, "nobody knows its job", || yard.runs()[0]["job"].is_string());
+    let jobs = yard.batch.jobs();
+    assert_eq!(jobs.iter().filter(|job| job.request["jobName"] == name).count(), 1, "{jobs:#?}");
+    assert!(up.log().contains("found the job of a request whose answer was lost"), "{}", up.log());
+    yard.site.wait_for_all(1, 600).unwrap();
+    yard.close(up, &["a.ndjson"]);
 }
 
 /// A change as EventBridge tells it.

@@ -5,6 +5,7 @@ mod doubt;
 mod kills;
 mod lost_containers;
 mod no_workers;
+mod outage;
 mod refused;
 mod shared_out;
 

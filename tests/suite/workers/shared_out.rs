@@ -1,8 +1,10 @@
 //! Who does what.
 
 use outport_tests::need;
+use serde_json::Value;
 
 use super::{Yard, done, records};
+use crate::aws::until;
 
 /// Records of a kilobyte.
 const SMALL: usize = 1_000;
@@ -22,6 +24,16 @@ fn containers_do_everything() {
     // A container that still runs has not handed its log over.
     let (transforms, deliveries) = done(&logs);
     assert!(transforms <= 20 && deliveries <= 20, "{transforms} {deliveries}");
+    // From a run to its log: by the id that Batch gave it.
+    let with_log = || yard.batch.jobs().into_iter().filter(|job| !job.log.is_empty()).collect::<Vec<_>>();
+    until(&yard.site, "no container ended", || !with_log().is_empty());
+    let ids: Vec<String> =
+        yard.runs().iter().filter_map(|run| run["job"].as_str().map(str::to_owned)).collect();
+    for job in with_log() {
+        let first: Value = serde_json::from_str(job.log.lines().next().unwrap()).unwrap();
+        assert!(ids.iter().any(|id| first["job"] == *id), "{first} {ids:?}");
+        assert_eq!(first["attempt"], "1");
+    }
     for job in yard.batch.jobs() {
         let command = job.command();
         assert_eq!(command[0], "worker", "{command:?}");

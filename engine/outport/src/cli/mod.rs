@@ -2,6 +2,7 @@
 
 mod acts;
 mod apply;
+mod batch_job;
 mod config_check;
 mod config_online;
 mod database;

@@ -6,6 +6,7 @@ use outport_core::{DeliveryId, Fault, Timing, TransformId};
 use outport_store::list::{Page, runs};
 
 use super::PageArgs;
+use super::batch_job::BatchJob;
 use super::database::existing_store;
 use super::read::parsed;
 use super::signals::Signals;
@@ -54,6 +55,9 @@ pub async fn run(config: &Config, command: WorkerCommand) -> Result<(), Fault> {
 
 async fn work(config: &Config, work: Work, claims_for: Span) -> Result<(), Fault> {
     logging::install(&config.log)?;
+    if let Some(job) = BatchJob::of_this_process() {
+        job.tell();
+    }
     crash_point::arm()?;
     let timing = config.timing();
     let engine = Engine::open(config, Timing { drain: timing.worker_drain, ..timing }).await?;

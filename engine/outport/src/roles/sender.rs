@@ -20,6 +20,7 @@ use outport_store::claim_sends::{self, Claim, FullLanes, Limits};
 use outport_store::{StoreError, heartbeat};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::leases::Leases;
 use super::{after_failure, drained};
@@ -49,6 +50,8 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: WantedSends) 
     let full = Arc::new(FullLanes::default());
     let mut seats = BTreeMap::new();
     let mut tidy = tokio::time::interval(TIDY);
+    // After an outage once, and not for each time that was missed.
+    tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failures = 0;
     while !engine.is_closed() {
         while running.try_join_next().is_some() {}
@@ -116,15 +119,16 @@ pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: WantedSends) 
         }
     }
     // A worker whose time is over may have hours of one partner's file before it: the others' connections are given back.
-    let all_ended = {
-        let drained = drained(&engine, &mut running);
-        tokio::pin!(drained);
+    // Neither waits for the other: giving a seat back may wait for the database for longer than a drain has.
+    let tidying = async {
         loop {
-            tokio::select! {
-                all_ended = &mut drained => break all_ended,
-                _ = tidy.tick() => give_back_seats(&engine, &pool, &mut seats).await,
-            }
+            tidy.tick().await;
+            give_back_seats(&engine, &pool, &mut seats).await;
         }
+    };
+    let all_ended = tokio::select! {
+        all_ended = drained(&engine, &mut running) => all_ended,
+        never = tidying => never,
     };
     if !all_ended {
         tracing::warn!(

@@ -12,6 +12,7 @@ use crate::Store;
 use crate::claim_transforms::as_bigint;
 use crate::enqueue::head_start_of_d;
 use crate::error::StoreError;
+use crate::lanes::WORKERS;
 use crate::row::get;
 use crate::sql::args;
 
@@ -28,9 +29,10 @@ pub struct Backlog {
 
 /// What draining workers find to do. Indexes `transform_due`, `send_job_ready`.
 ///
-/// Deliveries count where another worker could send them: their lane is open, and other workers do not have all its
+/// Deliveries count where another worker could send them: nothing blocks their lane, and other workers do not have all its
 /// connections. A container for each thousand files that wait for a partner with two connections would find nothing to do.
-/// More than `enough` is not counted.
+/// A lane on probation (its breaker's wait is over, or it is new) has room for the one worker that tries it: without one it
+/// would stay as it is. More than `enough` is not counted.
 pub async fn demand(
     store: &Store,
     kind: WorkKind,
@@ -57,10 +59,10 @@ pub async fn demand(
                 head_start = head_start_of_d()
             );
             format!(
-                "WITH open AS (SELECT lane.endpoint_id, lane.max_connections - {SEATS} AS free \
+                "WITH open AS (SELECT lane.endpoint_id, {WORKERS} - {SEATS} AS free \
                    FROM lane JOIN endpoint e ON e.id = lane.endpoint_id \
-                   WHERE lane.health = 'closed' AND lane.blocked_until <= {{now}} \
-                     AND lane.paused_by IS NULL AND lane.suspended_at IS NULL AND e.enabled) \
+                   WHERE lane.blocked_until <= {{now}} AND lane.paused_by IS NULL AND lane.suspended_at IS NULL \
+                     AND e.enabled) \
                  SELECT (SELECT count(*) FROM (SELECT 1 FROM open JOIN send_job j ON j.endpoint_id = open.endpoint_id \
                      WHERE open.free > 0 AND {is_due} LIMIT $4) AS due) AS due, \
                    (SELECT CAST(coalesce(sum(open.free), 0) AS bigint) FROM open WHERE open.free > 0 \

@@ -23,7 +23,7 @@ pub async fn let_go(
     }
     let open = tx
         .exec(
-            "UPDATE batch_run SET state = 'lost', fault_code = $2, fault = $3, ended_at = {now} \
+            "UPDATE batch_run SET state = 'lost', fault_code = $2, fault = $3, state_at = {now}, ended_at = {now} \
              WHERE kind = $1 AND ended_at IS NULL",
             args![kind.as_str(), fault.code.name, fault.report()],
         )

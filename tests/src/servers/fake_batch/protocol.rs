@@ -26,7 +26,7 @@ pub(super) fn answer(shared: &Arc<Shared>, request: &Request) -> Reply {
     }
 }
 
-fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
+pub(super) fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
     let mut state = shared.locked();
     state.submissions += 1;
     let now = Instant::now();

@@ -73,7 +73,7 @@ pub async fn run(engine: &Engine) -> Result<(), Fault> {
 }
 
 async fn rounds(engine: &Engine, workforce: &Workforce) {
-    let mut foreman = Foreman { engine, workforce, unsent: BTreeSet::new(), has_let_go: false };
+    let mut foreman = Foreman { engine, workforce, epoch: None, unsent: BTreeSet::new(), has_let_go: false };
     let mut failures = 0;
     while !engine.is_stopping() {
         let wait = match foreman.round().await {
@@ -98,6 +98,8 @@ async fn rounds(engine: &Engine, workforce: &Workforce) {
 struct Foreman<'a> {
     engine: &'a Engine,
     workforce: &'a Workforce,
+    /// Of the duty, when it was last in our hands.
+    epoch: Option<i64>,
     /// Runs without a request that Batch may have taken: they need not be looked for.
     unsent: BTreeSet<Uuid>,
     /// Of the kinds that are the service's own.
@@ -111,6 +113,11 @@ impl Foreman<'_> {
         let term = 3 * engine.timing.scale_workers;
         let held = duty::hold(&engine.store, "batch", engine.worker, term).await.map_err(|e| e.fault())?;
         let Some(duty) = held else { return Ok(()) };
+        if self.epoch.replace(duty.epoch()) != Some(duty.epoch()) {
+            // Another process had it since, and may have sent what we had not. It need not have been seen: a process that slept
+            // for a minute finds the duty free.
+            self.unsent.clear();
+        }
         if !self.has_let_go {
             self.has_let_go = let_go::of_service(engine, duty).await?;
         }
