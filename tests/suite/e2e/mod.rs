@@ -2,6 +2,7 @@
 
 mod ad_hoc;
 mod arrival_order;
+mod converted;
 mod delivered;
 mod demo;
 mod drain;
