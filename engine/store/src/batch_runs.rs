@@ -148,13 +148,14 @@ fn run(row: &QueryResult, doing: &'static str) -> Result<Run, StoreError> {
     })
 }
 
-/// Batch has it, under this id.
+/// Batch has it, under this id. Whoever found its job before stays right: an answer that comes after that is of another job of
+/// the same name, whose worker finds nothing to do.
 pub async fn submitted(store: &Store, run: Uuid, job: &str) -> Result<(), StoreError> {
     store
         .write(
             "recording a submitted run",
             "UPDATE batch_run SET state = 'submitted', batch_job_id = $2, state_at = {now} \
-             WHERE id = $1 AND ended_at IS NULL",
+             WHERE id = $1 AND ended_at IS NULL AND batch_job_id IS NULL",
             args![run, job],
         )
         .await

@@ -24,6 +24,7 @@ on_both!(
     demand_counts_what_another_worker_could_do,
     a_large_file_asks_for_one_worker_and_not_again_at_once,
     a_run_is_written_down_before_it_is_submitted,
+    a_late_answer_changes_nothing,
     only_workers_that_take_more_count_as_help,
     large_deliveries_get_a_worker_for_each_free_connection,
     only_the_holder_of_the_duty_decides,
@@ -232,6 +233,17 @@ async fn a_run_is_written_down_before_it_is_submitted(world: World) {
     assert!(batch_runs::over(store, runs[1].id, RunState::Succeeded, None).await.unwrap());
     world.sql("UPDATE batch_run SET ended_at = ended_at + 5 WHERE state = 'succeeded'").await;
     assert_eq!(batch_runs::failures(store, kind).await.unwrap().in_a_row, 0, "one that ended well");
+}
+
+async fn a_late_answer_changes_nothing(world: World) {
+    let store = &world.store;
+    let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    let run = batch_runs::intend(store, duty, WorkKind::Send, &[1]).await.unwrap().unwrap().remove(0);
+    batch_runs::submitted(store, run.id, "job-1").await.unwrap();
+    batch_runs::stands(store, run.id, RunState::Running, None).await.unwrap();
+    batch_runs::submitted(store, run.id, "job-2").await.unwrap();
+    let now = batch_runs::open(store).await.unwrap().remove(0);
+    assert_eq!((now.state, now.job.as_deref()), (RunState::Running, Some("job-1")));
 }
 
 async fn only_workers_that_take_more_count_as_help(world: World) {
