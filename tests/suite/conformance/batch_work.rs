@@ -25,6 +25,7 @@ on_both!(
     a_large_file_asks_for_one_worker_and_not_again_at_once,
     a_run_is_written_down_before_it_is_submitted,
     a_late_answer_changes_nothing,
+    a_run_that_is_asked_for_again_is_in_doubt_from_then_on,
     only_workers_that_take_more_count_as_help,
     large_deliveries_get_a_worker_for_each_free_connection,
     only_the_holder_of_the_duty_decides,
@@ -244,6 +245,17 @@ async fn a_late_answer_changes_nothing(world: World) {
     batch_runs::submitted(store, run.id, "job-2").await.unwrap();
     let now = batch_runs::open(store).await.unwrap().remove(0);
     assert_eq!((now.state, now.job.as_deref()), (RunState::Running, Some("job-1")));
+}
+
+async fn a_run_that_is_asked_for_again_is_in_doubt_from_then_on(world: World) {
+    let store = &world.store;
+    let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    let run = batch_runs::intend(store, duty, WorkKind::Send, &[1]).await.unwrap().unwrap().remove(0);
+    world.sql("UPDATE batch_run SET intent_at = intent_at - 70000").await;
+    let stood = async || batch_runs::open(store).await.unwrap()[0].stood;
+    assert!(stood().await >= 70_000);
+    batch_runs::asks_again(store, run.id).await.unwrap();
+    assert!(stood().await < 60_000, "{}", stood().await);
 }
 
 async fn only_workers_that_take_more_count_as_help(world: World) {

@@ -25,6 +25,23 @@ fn a_lost_answer_is_looked_for_by_name() {
 }
 
 #[test]
+fn each_request_without_an_answer_has_its_minute() {
+    // The minute is 6 s here; a failed round is followed by the next one after some 2 s, whatever the scale.
+    let yard = need!(Yard::new("batch", "local", &[("OUTPORT_TIMING_SCALE", "0.1")]));
+    yard.batch.set(Faults { lose_requests: 2, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    let (asked, searched) = (yard.batch.asked("submitjob"), yard.batch.asked("listjobs"));
+    assert_eq!((asked.len(), searched.len()), (3, 2), "{}", up.log());
+    for (asked, searched) in asked.iter().zip(&searched) {
+        let waited = searched.duration_since(*asked);
+        assert!(waited >= Duration::from_secs(4), "looked for after {waited:?}");
+    }
+    yard.close(up, &["a.ndjson"]);
+}
+
+#[test]
 fn who_may_not_look_for_jobs_is_told_and_the_work_is_done() {
     let yard = need!(Yard::new("batch", "batch", &[]));
     yard.batch.set(Faults { lose_answers: 1, no_machines: true, no_list: true, ..Faults::default() });

@@ -38,7 +38,7 @@ impl Foreman<'_> {
     /// it was submitted (again).
     async fn find(&mut self, run: &Run) -> Result<bool, Fault> {
         if !self.unsent.contains(&run.id) {
-            if run.waited < millis(self.engine.timing.submit_doubt) {
+            if run.stood < millis(self.engine.timing.submit_doubt) {
                 return Ok(false);
             }
             let queue = &self.workforce.jobs.of(run.kind).queue;
@@ -61,6 +61,8 @@ impl Foreman<'_> {
                 return recorded.map(|()| false).map_err(|e| e.fault());
             }
         }
+        // The minute of doubt begins anew, for whoever has the duty then.
+        batch_runs::asks_again(&self.engine.store, run.id).await.map_err(|e| e.fault())?;
         self.submit(run).await.map(|()| true)
     }
 
