@@ -115,8 +115,9 @@ impl Foreman<'_> {
         let Some(duty) = held else { return Ok(()) };
         if self.epoch.replace(duty.epoch()) != Some(duty.epoch()) {
             // Another process had it since, and may have sent what we had not. It need not have been seen: a process that slept
-            // for a minute finds the duty free.
+            // for a minute finds the duty free. Nor may it have let go what we had: it may do that work by Batch.
             self.unsent.clear();
+            self.has_let_go = false;
         }
         if !self.has_let_go {
             self.has_let_go = let_go::of_service(engine, duty).await?;
