@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use outport_aws::JOBS_AT_A_TIME;
-use outport_core::batch::{RunState, Seen, Step, step};
+use outport_core::batch::{RunState, Seen, Step, Waits, step};
 use outport_core::timing::millis;
 use outport_core::{Fault, code};
 use outport_store::batch_runs::{self, Run};
@@ -68,9 +68,9 @@ impl Foreman<'_> {
 
     async fn settle(&mut self, run: &Run, seen: &mut BTreeMap<String, Seen>) -> Result<(), Fault> {
         let Some(job) = &run.job else { return Ok(()) };
-        let patience = self.workforce.jobs.patience;
+        let waits = Waits { machine: self.workforce.jobs.patience, known: self.engine.timing.submit_doubt };
         let store = &self.engine.store;
-        match step(seen.remove(job).unwrap_or(Seen::Unknown), run.state, run.stood, patience) {
+        match step(seen.remove(job).unwrap_or(Seen::Unknown), run.state, run.stood, waits) {
             Step::Is(state, left) if (state, left) == (run.state, run.left) => Ok(()),
             Step::Is(state, left) => {
                 batch_runs::stands(store, run.id, state, left).await.map_err(|e| e.fault())
