@@ -273,6 +273,9 @@ async fn only_workers_that_take_more_count_as_help(world: World) {
     world.sql("UPDATE batch_run SET state_at = state_at - 240001 WHERE state = 'running'").await;
     batch_runs::stands(store, runs[2].id, RunState::Running, Some(1)).await.unwrap();
     assert_eq!(workers().await, Workers { starting: 1, taking: 0, finishing: 2 });
+    // It lost its machine: it starts again, and the six stay over.
+    batch_runs::stands(store, runs[2].id, RunState::Submitted, Some(1)).await.unwrap();
+    assert_eq!(workers().await, Workers { starting: 2, taking: 0, finishing: 1 });
     let other = batch_runs::workers(store, WorkKind::Transform, MINUTE).await.unwrap();
     assert_eq!(other, Workers::default());
 }
