@@ -12,8 +12,8 @@ use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{
     ArrayProperties, ContainerOverrides, JobDetail, JobStatus, JobTimeout, KeyValuesPair,
 };
-use outport_core::Fault;
 use outport_core::batch::Seen;
+use outport_core::{Fault, code};
 
 use crate::failure::Failure;
 use crate::service::{Call, fault_of};
@@ -104,7 +104,12 @@ impl Batch {
                 _ => Unsubmitted::InDoubt(fault),
             }
         })?;
-        Ok(submitted.job_id.unwrap_or_default())
+        // An answer without an id is no answer: the name tells whether there is a job.
+        submitted.job_id.filter(|id| !id.is_empty()).ok_or_else(|| {
+            let message =
+                format!("could not submit a job to the job queue {}: the answer names no job", job.queue);
+            Unsubmitted::InDoubt(Fault::new(&code::AWS_REQUEST_FAILED, message))
+        })
     }
 
     /// Jobs of the queue with this name, in whatever state, the oldest first.

@@ -24,6 +24,8 @@ pub struct Faults {
     pub lose_answers: u32,
     /// So many submissions are not taken, and nobody says so.
     pub lose_requests: u32,
+    /// So many submissions are taken, and answered without the id of the job.
+    pub no_ids: u32,
     /// The job queue is disabled.
     pub disabled: bool,
     /// Whoever asks may not submit.

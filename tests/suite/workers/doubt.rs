@@ -25,6 +25,18 @@ fn a_lost_answer_is_looked_for_by_name() {
 }
 
 #[test]
+fn an_answer_without_an_id_is_looked_for_by_name_too() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { no_ids: 1, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    up.wait_for_log("found the job of a request whose answer was lost", yard.site.limit(120)).unwrap();
+    until(&yard.site, "its end is not seen", || yard.runs()[0]["state"] == "succeeded");
+    yard.close(up, &["a.ndjson"]);
+}
+
+#[test]
 fn each_request_without_an_answer_has_its_minute() {
     // The minute is 6 s here; a failed round is followed by the next one after some 2 s, whatever the scale.
     let yard = need!(Yard::new("batch", "local", &[("OUTPORT_TIMING_SCALE", "0.1")]));

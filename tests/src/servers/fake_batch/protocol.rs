@@ -85,6 +85,10 @@ pub(super) fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
         state.faults.lose_answers -= 1;
         return Reply::none(Then::Close);
     }
+    if state.faults.no_ids > 0 {
+        state.faults.no_ids -= 1;
+        return ok(&json!({"jobName": body["jobName"]}));
+    }
     ok(&json!({"jobId": id, "jobName": body["jobName"], "jobArn": format!("arn:aws:batch:::job/{id}")}))
 }
 
