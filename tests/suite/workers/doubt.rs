@@ -193,3 +193,32 @@ fn a_hint_is_followed_at_once() {
     yard.site.wait_for_all(1, 600).unwrap();
     yard.close(up, &["a.ndjson"]);
 }
+
+#[test]
+fn rounds_that_hints_ring_keep_their_distance() {
+    let queue = need!(FakeQueue::start());
+    let (url, endpoint) = (queue.url(), queue.endpoint());
+    let more = [("OUTPORT_BATCH_EVENTS", url.as_str()), ("AWS_ENDPOINT_URL_SQS", endpoint.as_str())];
+    // Rounds are 10 s apart, and 1 s where hints ring.
+    let site = need!(Site::on_postgres()).in_real_time();
+    let yard = need!(Yard::on(site, "batch", "local", &more));
+    yard.batch.set(Faults { no_machines: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    until(&yard.site, "nobody was asked for", || yard.runs().iter().any(|run| run["state"] == "submitted"));
+    let name = yard.batch.jobs()[0].request["jobName"].as_str().unwrap().to_owned();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) || yard.batch.asked("describejobs").len() < 4 {
+        assert!(began.elapsed() < yard.site.limit(60), "no hint rings: {}", up.log());
+        let name = name.clone();
+        queue.say(move || change(&name, "RUNNABLE"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // There is one run: a round looks once.
+    let looks = yard.batch.asked("describejobs");
+    let least = looks.windows(2).map(|two| two[1].duration_since(two[0])).min().unwrap();
+    assert!(least >= Duration::from_secs(1), "{least:?} between two of {} looks", looks.len());
+    yard.batch.set(Faults::default());
+    yard.site.wait_for_all(1, 600).unwrap();
+    yard.close(up, &["a.ndjson"]);
+}
