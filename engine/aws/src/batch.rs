@@ -12,8 +12,8 @@ use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{
     ArrayProperties, ContainerOverrides, JobDetail, JobStatus, JobTimeout, KeyValuesPair,
 };
-use outport_core::Fault;
 use outport_core::batch::Seen;
+use outport_core::{Fault, code};
 
 use crate::failure::Failure;
 use crate::service::{Call, fault_of};
@@ -104,7 +104,12 @@ impl Batch {
                 _ => Unsubmitted::InDoubt(fault),
             }
         })?;
-        Ok(submitted.job_id.unwrap_or_default())
+        // An answer without an id is no answer: the name tells whether there is a job.
+        submitted.job_id.filter(|id| !id.is_empty()).ok_or_else(|| {
+            let message =
+                format!("could not submit a job to the job queue {}: the answer names no job", job.queue);
+            Unsubmitted::InDoubt(Fault::new(&code::AWS_REQUEST_FAILED, message))
+        })
     }
 
     /// Jobs of the queue with this name, in whatever state, the oldest first.
@@ -163,22 +168,23 @@ fn seen(job: &JobDetail) -> Seen {
         Some(JobStatus::Failed) => Seen::Failed(reason(job)),
         Some(JobStatus::Running) => Seen::Running(None),
         // An array is PENDING while its children run.
-        Some(JobStatus::Pending) => {
-            children_left(job).map_or(Seen::Waiting, |left| Seen::Running(Some(left)))
-        }
-        _ => Seen::Waiting,
+        Some(JobStatus::Pending) => children(job).unwrap_or(Seen::Waiting(None)),
+        _ => Seen::Waiting(None),
     }
 }
 
-/// Of an array with children that run: how many are not over.
-fn children_left(job: &JobDetail) -> Option<u32> {
+/// Of an array whose children began. Those that are over are nobody's workers any more, also while the others wait.
+fn children(job: &JobDetail) -> Option<Seen> {
     let array = job.array_properties()?;
     let summary = array.status_summary()?;
     let number = |status: &str| summary.get(status).copied().unwrap_or(0);
-    if number("RUNNING") == 0 {
-        return None;
+    let (running, over) = (number("RUNNING"), number("SUCCEEDED") + number("FAILED"));
+    let left = u32::try_from(array.size()? - over).ok()?;
+    match (running, over) {
+        (0, 0) => None,
+        (0, _) => Some(Seen::Waiting(Some(left))),
+        _ => Some(Seen::Running(Some(left))),
     }
-    u32::try_from(array.size()? - number("SUCCEEDED") - number("FAILED")).ok()
 }
 
 /// Batch's words: of the job, of its container, and the exit code.
@@ -195,4 +201,30 @@ fn reason(job: &JobDetail) -> String {
 
 fn fault(verb: &'static str, object: &str, action: &'static str, failure: &Failure) -> Fault {
     fault_of(Call { verb, object, action }, failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_batch::types::ArrayPropertiesDetail;
+
+    use super::*;
+
+    #[test]
+    fn children_that_are_over_are_nobodys_workers() {
+        for (statuses, want) in [
+            (vec![], Seen::Waiting(None)),
+            (vec![("RUNNABLE", 5)], Seen::Waiting(None)),
+            (vec![("RUNNABLE", 3), ("RUNNING", 2)], Seen::Running(Some(5))),
+            (vec![("RUNNING", 2), ("SUCCEEDED", 2), ("FAILED", 1)], Seen::Running(Some(2))),
+            (vec![("RUNNABLE", 1), ("STARTING", 1), ("SUCCEEDED", 3)], Seen::Waiting(Some(2))),
+            (vec![("RUNNABLE", 4), ("FAILED", 1)], Seen::Waiting(Some(4))),
+        ] {
+            let summary = statuses.iter().map(|(status, n)| ((*status).to_owned(), *n)).collect();
+            let array = ArrayPropertiesDetail::builder().size(5).set_status_summary(Some(summary)).build();
+            let job = JobDetail::builder().status(JobStatus::Pending).array_properties(array).build();
+            assert_eq!(seen(&job), want, "{statuses:?}");
+        }
+        let array = JobDetail::builder().status(JobStatus::Pending).build();
+        assert_eq!(seen(&array), Seen::Waiting(None), "nothing is said of its children");
+    }
 }

@@ -40,9 +40,7 @@ pub struct Run {
     pub state: RunState,
     /// Batch's id, once it is known.
     pub job: Option<String>,
-    /// How long ago it was decided on.
-    pub waited: Millis,
-    /// For how long it has stood as it does.
+    /// For how long it has stood as it does; of an intent: since it was decided on, or last asked for again.
     pub stood: Millis,
     /// Of an array whose children run: how many are not over.
     pub left: Option<u32>,
@@ -76,19 +74,7 @@ pub async fn intend_singles(
 fn new_run(kind: WorkKind, mode: RunMode, size: u32, only: Option<Uuid>) -> Run {
     let id = Uuid::now_v7();
     let name = format!("{NAME_PREFIX}{}-{}", kind.as_str(), id.simple());
-    Run {
-        id,
-        name,
-        kind,
-        mode,
-        only,
-        size,
-        state: RunState::Intent,
-        job: None,
-        waited: 0,
-        stood: 0,
-        left: None,
-    }
+    Run { id, name, kind, mode, only, size, state: RunState::Intent, job: None, stood: 0, left: None }
 }
 
 async fn insert(store: &Store, duty: Duty, runs: Vec<Run>) -> Result<Option<Vec<Run>>, StoreError> {
@@ -117,7 +103,7 @@ pub async fn open(store: &Store) -> Result<Vec<Run>, StoreError> {
         .read(
             doing,
             "SELECT id, name, kind, mode, only_id, array_size, workers_left, state, batch_job_id, \
-               {now} - intent_at AS waited, {now} - coalesce(state_at, intent_at) AS stood \
+               {now} - coalesce(state_at, intent_at) AS stood \
              FROM batch_run WHERE ended_at IS NULL ORDER BY intent_at LIMIT $1",
             args![RUNS],
         )
@@ -142,19 +128,31 @@ fn run(row: &QueryResult, doing: &'static str) -> Result<Run, StoreError> {
         size: size.and_then(|size| u32::try_from(size).ok()).unwrap_or(1),
         state: word("state")?.parse().map_err(unreadable)?,
         job: get(row, "batch_job_id", doing)?,
-        waited: get(row, "waited", doing)?,
         stood: get(row, "stood", doing)?,
         left: left.and_then(|left| u32::try_from(left).ok()),
     })
 }
 
-/// Batch has it, under this id.
+/// It is asked for again: from now on an answer may be on its way, and its job not to be found yet.
+pub async fn asks_again(store: &Store, run: Uuid) -> Result<(), StoreError> {
+    store
+        .write(
+            "noting another request for a run",
+            "UPDATE batch_run SET state_at = {now} WHERE id = $1 AND state = 'intent' AND ended_at IS NULL",
+            args![run],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Batch has it, under this id. Whoever found its job before stays right: an answer that comes after that is of another job of
+/// the same name, whose worker finds nothing to do.
 pub async fn submitted(store: &Store, run: Uuid, job: &str) -> Result<(), StoreError> {
     store
         .write(
             "recording a submitted run",
             "UPDATE batch_run SET state = 'submitted', batch_job_id = $2, state_at = {now} \
-             WHERE id = $1 AND ended_at IS NULL",
+             WHERE id = $1 AND ended_at IS NULL AND batch_job_id IS NULL",
             args![run, job],
         )
         .await

@@ -22,6 +22,10 @@ pub struct Faults {
     pub throttle_each: Option<u64>,
     /// So many submissions are taken, and their answers lost.
     pub lose_answers: u32,
+    /// So many submissions are not taken, and nobody says so.
+    pub lose_requests: u32,
+    /// So many submissions are taken, and answered without the id of the job.
+    pub no_ids: u32,
     /// The job queue is disabled.
     pub disabled: bool,
     /// Whoever asks may not submit.
@@ -66,6 +70,8 @@ struct State {
     faults: Faults,
     jobs: BTreeMap<String, Job>,
     submissions: u64,
+    /// What was asked and when, by the last part of its path.
+    asked: Vec<(String, Instant)>,
     recent: Vec<Instant>,
     refused: Vec<String>,
 }
@@ -174,6 +180,12 @@ impl FakeBatch {
     /// Requests that Batch would have refused, with its reason.
     pub fn refused(&self) -> Vec<String> {
         self.shared.locked().refused.clone()
+    }
+
+    /// When this was asked: `submitjob`, `listjobs`, `describejobs`.
+    pub fn asked(&self, what: &str) -> Vec<Instant> {
+        let all = &self.shared.locked().asked;
+        all.iter().filter(|(asked, _)| asked == what).map(|(_, at)| *at).collect()
     }
 
     /// Submissions that arrived, refused ones too.

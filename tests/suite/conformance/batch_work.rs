@@ -24,6 +24,8 @@ on_both!(
     demand_counts_what_another_worker_could_do,
     a_large_file_asks_for_one_worker_and_not_again_at_once,
     a_run_is_written_down_before_it_is_submitted,
+    a_late_answer_changes_nothing,
+    a_run_that_is_asked_for_again_is_in_doubt_from_then_on,
     only_workers_that_take_more_count_as_help,
     large_deliveries_get_a_worker_for_each_free_connection,
     only_the_holder_of_the_duty_decides,
@@ -234,6 +236,28 @@ async fn a_run_is_written_down_before_it_is_submitted(world: World) {
     assert_eq!(batch_runs::failures(store, kind).await.unwrap().in_a_row, 0, "one that ended well");
 }
 
+async fn a_late_answer_changes_nothing(world: World) {
+    let store = &world.store;
+    let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    let run = batch_runs::intend(store, duty, WorkKind::Send, &[1]).await.unwrap().unwrap().remove(0);
+    batch_runs::submitted(store, run.id, "job-1").await.unwrap();
+    batch_runs::stands(store, run.id, RunState::Running, None).await.unwrap();
+    batch_runs::submitted(store, run.id, "job-2").await.unwrap();
+    let now = batch_runs::open(store).await.unwrap().remove(0);
+    assert_eq!((now.state, now.job.as_deref()), (RunState::Running, Some("job-1")));
+}
+
+async fn a_run_that_is_asked_for_again_is_in_doubt_from_then_on(world: World) {
+    let store = &world.store;
+    let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
+    let run = batch_runs::intend(store, duty, WorkKind::Send, &[1]).await.unwrap().unwrap().remove(0);
+    world.sql("UPDATE batch_run SET intent_at = intent_at - 70000").await;
+    let stood = async || batch_runs::open(store).await.unwrap()[0].stood;
+    assert!(stood().await >= 70_000);
+    batch_runs::asks_again(store, run.id).await.unwrap();
+    assert!(stood().await < 60_000, "{}", stood().await);
+}
+
 async fn only_workers_that_take_more_count_as_help(world: World) {
     let (store, kind) = (&world.store, WorkKind::Send);
     let duty = duty::hold(store, "batch", world.worker, MINUTE).await.unwrap().unwrap();
@@ -249,6 +273,9 @@ async fn only_workers_that_take_more_count_as_help(world: World) {
     world.sql("UPDATE batch_run SET state_at = state_at - 240001 WHERE state = 'running'").await;
     batch_runs::stands(store, runs[2].id, RunState::Running, Some(1)).await.unwrap();
     assert_eq!(workers().await, Workers { starting: 1, taking: 0, finishing: 2 });
+    // It lost its machine: it starts again, and the six stay over.
+    batch_runs::stands(store, runs[2].id, RunState::Submitted, Some(1)).await.unwrap();
+    assert_eq!(workers().await, Workers { starting: 2, taking: 0, finishing: 1 });
     let other = batch_runs::workers(store, WorkKind::Transform, MINUTE).await.unwrap();
     assert_eq!(other, Workers::default());
 }

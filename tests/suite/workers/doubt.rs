@@ -25,6 +25,35 @@ fn a_lost_answer_is_looked_for_by_name() {
 }
 
 #[test]
+fn an_answer_without_an_id_is_looked_for_by_name_too() {
+    let yard = need!(Yard::new("batch", "local", &[]));
+    yard.batch.set(Faults { no_ids: 1, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    up.wait_for_log("found the job of a request whose answer was lost", yard.site.limit(120)).unwrap();
+    until(&yard.site, "its end is not seen", || yard.runs()[0]["state"] == "succeeded");
+    yard.close(up, &["a.ndjson"]);
+}
+
+#[test]
+fn each_request_without_an_answer_has_its_minute() {
+    // The minute is 6 s here; a failed round is followed by the next one after some 2 s, whatever the scale.
+    let yard = need!(Yard::new("batch", "local", &[("OUTPORT_TIMING_SCALE", "0.1")]));
+    yard.batch.set(Faults { lose_requests: 2, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    yard.site.wait_for_all(1, 600).unwrap();
+    let (asked, searched) = (yard.batch.asked("submitjob"), yard.batch.asked("listjobs"));
+    assert_eq!((asked.len(), searched.len()), (3, 2), "{}", up.log());
+    for (asked, searched) in asked.iter().zip(&searched) {
+        let waited = searched.duration_since(*asked);
+        assert!(waited >= Duration::from_secs(4), "looked for after {waited:?}");
+    }
+    yard.close(up, &["a.ndjson"]);
+}
+
+#[test]
 fn who_may_not_look_for_jobs_is_told_and_the_work_is_done() {
     let yard = need!(Yard::new("batch", "batch", &[]));
     yard.batch.set(Faults { lose_answers: 1, no_machines: true, no_list: true, ..Faults::default() });
@@ -160,6 +189,35 @@ fn a_hint_is_followed_at_once() {
     let name = yard.batch.jobs()[0].request["jobName"].as_str().unwrap().to_owned();
     queue.say(move || change(&name, "FAILED"));
     up.wait_for_log("batch.worker_failed", Duration::from_secs(3)).unwrap();
+    yard.batch.set(Faults::default());
+    yard.site.wait_for_all(1, 600).unwrap();
+    yard.close(up, &["a.ndjson"]);
+}
+
+#[test]
+fn rounds_that_hints_ring_keep_their_distance() {
+    let queue = need!(FakeQueue::start());
+    let (url, endpoint) = (queue.url(), queue.endpoint());
+    let more = [("OUTPORT_BATCH_EVENTS", url.as_str()), ("AWS_ENDPOINT_URL_SQS", endpoint.as_str())];
+    // Rounds are 10 s apart, and 1 s where hints ring.
+    let site = need!(Site::on_postgres()).in_real_time();
+    let yard = need!(Yard::on(site, "batch", "local", &more));
+    yard.batch.set(Faults { no_machines: true, ..Faults::default() });
+    yard.site.put("a.ndjson", records(1_000)).unwrap();
+    let up = yard.site.up().unwrap();
+    until(&yard.site, "nobody was asked for", || yard.runs().iter().any(|run| run["state"] == "submitted"));
+    let name = yard.batch.jobs()[0].request["jobName"].as_str().unwrap().to_owned();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) || yard.batch.asked("describejobs").len() < 4 {
+        assert!(began.elapsed() < yard.site.limit(60), "no hint rings: {}", up.log());
+        let name = name.clone();
+        queue.say(move || change(&name, "RUNNABLE"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // There is one run: a round looks once.
+    let looks = yard.batch.asked("describejobs");
+    let least = looks.windows(2).map(|two| two[1].duration_since(two[0])).min().unwrap();
+    assert!(least >= Duration::from_secs(1), "{least:?} between two of {} looks", looks.len());
     yard.batch.set(Faults::default());
     yard.site.wait_for_all(1, 600).unwrap();
     yard.close(up, &["a.ndjson"]);

@@ -150,3 +150,25 @@ fn workers_are_let_go_when_the_service_does_their_work_again() {
     yard.batch.set(Faults::default());
     yard.close(up, &[]);
 }
+
+/// Another process had the duty meanwhile, and did by Batch what this one does itself.
+#[test]
+fn workers_are_let_go_again_once_another_had_the_duty() {
+    let yard = need!(Yard::new("local", "batch", &[]));
+    let left_behind = |name: &str| {
+        format!(
+            "INSERT INTO batch_run (id, name, kind, mode, state, intent_at) VALUES (gen_random_uuid(), '{name}', \
+             'transform', 'drain', 'intent', CAST(extract(epoch FROM now()) * 1000 AS bigint));"
+        )
+    };
+    let is_let_go =
+        |name: &str| yard.runs().iter().any(|run| run["name"] == name && run["fault_code"] == "batch.let_go");
+    yard.site.sql(&left_behind("outport-transform-1")).unwrap();
+    let up = yard.site.up().unwrap();
+    until(&yard.site, "the worker is still waited for", || is_let_go("outport-transform-1"));
+    let another =
+        "UPDATE duty SET holder = gen_random_uuid(), epoch = epoch + 1, until = 0 WHERE name = 'batch';";
+    yard.site.sql(&format!("{another} {}", left_behind("outport-transform-2"))).unwrap();
+    until(&yard.site, "the worker is still waited for", || is_let_go("outport-transform-2"));
+    yard.close(up, &[]);
+}

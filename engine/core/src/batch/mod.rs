@@ -184,8 +184,8 @@ pub fn requests(workers: u32) -> Vec<u32> {
 /// What Batch says of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// It waits for a machine.
-    Waiting,
+    /// It waits for a machine. Of an array, some of whose children are over: so many that are not.
+    Waiting(Option<u32>),
     /// Its container runs. Of an array: so many that are not over.
     Running(Option<u32>),
     /// Its container ended with exit code 0.
@@ -207,17 +207,29 @@ pub enum Step {
     GiveUp(String),
 }
 
-/// What follows from what Batch says of a run that stood so for `stood`. `patience`: how long a job may wait for a machine. One
-/// that lost its machine waits from then on: Batch tries it again by itself.
-pub fn step(seen: Seen, stands: RunState, stood: Millis, patience: Duration) -> Step {
+/// How long a job that was submitted may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For a machine.
+    pub machine: Duration,
+    /// Until Batch knows it: what was just submitted may not be found at once.
+    pub known: Duration,
+}
+
+/// What follows from what Batch says of a run that stood so for `stood`. One that lost its machine waits from then on: Batch
+/// tries it again by itself.
+pub fn step(seen: Seen, stands: RunState, stood: Millis, waits: Waits) -> Step {
     match seen {
-        Seen::Waiting if stands == RunState::Submitted && stood > millis(patience) => {
-            Step::GiveUp(format!("no machine was found for it in {} min", patience.as_secs() / 60))
+        Seen::Waiting(_) if stands == RunState::Submitted && stood > millis(waits.machine) => {
+            Step::GiveUp(format!("no machine was found for it in {} min", waits.machine.as_secs() / 60))
         }
-        Seen::Waiting => Step::Is(RunState::Submitted, None),
+        Seen::Waiting(left) => Step::Is(RunState::Submitted, left),
         Seen::Running(left) => Step::Is(RunState::Running, left),
         Seen::Succeeded => Step::Over(RunState::Succeeded, None),
         Seen::Failed(reason) => Step::Over(RunState::Failed, Some(reason)),
+        Seen::Unknown if stands == RunState::Submitted && stood < millis(waits.known) => {
+            Step::Is(RunState::Submitted, None)
+        }
         Seen::Unknown => Step::Over(RunState::Lost, Some("Batch does not know it".to_owned())),
     }
 }
@@ -285,13 +297,21 @@ mod tests {
 
     #[test]
     fn what_batch_says_decides() {
-        let after = |seen, stands, stood| step(seen, stands, stood, Duration::from_secs(600));
+        let waits = Waits { machine: Duration::from_secs(600), known: Duration::from_secs(60) };
+        let after = |seen, stands, stood| step(seen, stands, stood, waits);
         let (submitted, running) = (RunState::Submitted, RunState::Running);
-        assert_eq!(after(Seen::Waiting, submitted, 600_000), Step::Is(submitted, None));
-        assert!(matches!(after(Seen::Waiting, submitted, 600_001), Step::GiveUp(_)));
-        assert_eq!(after(Seen::Waiting, running, 2_400_000), Step::Is(submitted, None), "its host was lost");
+        assert_eq!(after(Seen::Waiting(None), submitted, 600_000), Step::Is(submitted, None));
+        assert!(matches!(after(Seen::Waiting(None), submitted, 600_001), Step::GiveUp(_)));
+        assert_eq!(
+            after(Seen::Waiting(None), running, 2_400_000),
+            Step::Is(submitted, None),
+            "its host was lost"
+        );
         assert_eq!(after(Seen::Running(Some(3)), submitted, 10_000_000), Step::Is(running, Some(3)));
+        assert_eq!(after(Seen::Waiting(Some(2)), running, 0), Step::Is(submitted, Some(2)), "of an array");
         assert!(matches!(after(Seen::Unknown, running, 0), Step::Over(RunState::Lost, Some(_))));
+        assert_eq!(after(Seen::Unknown, submitted, 59_999), Step::Is(submitted, None), "not known yet");
+        assert!(matches!(after(Seen::Unknown, submitted, 60_000), Step::Over(RunState::Lost, Some(_))));
         let failed = after(Seen::Failed("Host EC2 terminated".into()), running, 0);
         assert_eq!(failed, Step::Over(RunState::Failed, Some("Host EC2 terminated".into())));
     }

@@ -1,5 +1,6 @@
 //! A worker that Batch starts: takes work of one kind for some minutes, then ends.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,17 @@ impl Work {
 /// Runs until there is nothing to do, or `claims_for` is over and all that was taken is done. How much it took.
 pub async fn run(engine: Arc<Engine>, work: Work, claims_for: Duration) -> Result<u64, Fault> {
     let leases = Arc::new(Leases::new(&engine.timing));
+    let clock = close_in_time(engine.clone(), leases.clone(), work, claims_for);
+    run_by(clock, engine, leases, work).await
+}
+
+/// Runs until `clock` has closed the engine, and all that was taken is done. How much it took.
+async fn run_by(
+    clock: impl Future<Output = ()> + Send + 'static,
+    engine: Arc<Engine>,
+    leases: Arc<Leases>,
+    work: Work,
+) -> Result<u64, Fault> {
     let mut tasks = Tasks::new();
     let (worker, held) = (engine.clone(), leases.clone());
     match work {
@@ -47,10 +59,15 @@ pub async fn run(engine: Arc<Engine>, work: Work, claims_for: Duration) -> Resul
             tasks.spawn(async move { ("sender", sender::run(worker, held, wanted).await) });
         }
     }
-    let clock = tokio::spawn(close_in_time(engine.clone(), leases.clone(), work, claims_for));
-    let ended = supervise(engine, leases.clone(), tasks).await;
-    clock.abort();
-    ended.map(|()| leases.count().1)
+    // Supervised as a role is: a worker whose clock was lost would stay for ever, and cost as much. The first role that ends stops
+    // all others, so it outlasts the worker's.
+    let closed = engine.clone();
+    tasks.spawn(async move {
+        clock.await;
+        closed.stopped().await;
+        ("clock", Ok(()))
+    });
+    supervise(engine, leases.clone(), tasks).await.map(|()| leases.count().1)
 }
 
 /// Closes the engine when its time is over, when it found nothing for a while, or when its one piece of work is done.
@@ -75,5 +92,27 @@ async fn close_in_time(engine: Arc<Engine>, leases: Arc<Leases>, work: Work, cla
             engine.bells.send.notify_one();
             engine.bells.transform.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outport_core::code;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn a_worker_whose_clock_fails_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, _) = Config::load(None, Some(folder.path())).unwrap();
+        let engine = Engine::open(&config, config.timing()).await.unwrap();
+        let (leases, store) = (Arc::new(Leases::new(&engine.timing)), engine.store.clone());
+        let bug = async { panic!("a bug of the clock") };
+        let run = run_by(bug, engine, leases, Work::Transforms(None));
+        let ended = tokio::time::timeout(Duration::from_secs(60), run).await;
+        store.close().await.unwrap();
+        let fault = ended.expect("it runs without a clock").unwrap_err();
+        assert_eq!(fault.code, &code::ENGINE_PANIC, "{fault}");
     }
 }

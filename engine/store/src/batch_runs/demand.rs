@@ -121,8 +121,8 @@ impl Backlog {
 }
 
 /// Up to `limit` large pieces of work that wait for a worker of their own and have none. One whose worker ended without it
-/// gets the next one after `again`. Deliveries of an endpoint only as many as it has free connections, the oldest first: a
-/// worker more would wait, find none, and end.
+/// gets the next one after `again`. Deliveries of an endpoint only as many as it has free connections, the oldest first (one
+/// of a lane on probation): a worker more would wait, find none, and end.
 pub async fn singles(
     store: &Store,
     kind: WorkKind,
@@ -139,7 +139,7 @@ pub async fn singles(
                 .to_owned()
         }
         WorkKind::Send => format!(
-            "SELECT j.delivery_id AS id, j.handed_at AS since, lane.max_connections - {SEATS} AS free, \
+            "SELECT j.delivery_id AS id, j.handed_at AS since, {WORKERS} - {SEATS} AS free, \
                row_number() OVER (PARTITION BY j.endpoint_id ORDER BY j.handed_at, j.delivery_id) AS place \
              FROM send_job j JOIN lane ON lane.endpoint_id = j.endpoint_id JOIN endpoint e ON e.id = j.endpoint_id \
              WHERE $1 >= 0 AND j.handed_at IS NOT NULL AND j.lease_id IS NULL AND lane.blocked_until <= {{now}} \

@@ -14,6 +14,8 @@ const A_SECOND: usize = 50;
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    let what = request.target.rsplit('/').next().unwrap_or_default().to_owned();
+    shared.locked().asked.push((what, Instant::now()));
     if shared.locked().faults.down {
         return error(500, "ServerException", "scripted");
     }
@@ -45,6 +47,10 @@ pub(super) fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
     if let Some(problem) = problem(&body, size) {
         state.refused.push(problem.clone());
         return error(400, "ClientException", &problem);
+    }
+    if state.faults.lose_requests > 0 {
+        state.faults.lose_requests -= 1;
+        return Reply::none(Then::Close);
     }
     let number = state.jobs.len();
     let id = format!("00000000-0000-4000-8000-{number:012}");
@@ -78,6 +84,10 @@ pub(super) fn submit(shared: &Arc<Shared>, body: Value, size: usize) -> Reply {
     if state.faults.lose_answers > 0 {
         state.faults.lose_answers -= 1;
         return Reply::none(Then::Close);
+    }
+    if state.faults.no_ids > 0 {
+        state.faults.no_ids -= 1;
+        return ok(&json!({"jobName": body["jobName"]}));
     }
     ok(&json!({"jobId": id, "jobName": body["jobName"], "jobArn": format!("arn:aws:batch:::job/{id}")}))
 }

@@ -26,15 +26,22 @@ pub async fn run(engine: &Engine, queue: Option<&Queue>) {
             taken = take(engine, queue) => taken,
             () = engine.stopped() => return,
         };
-        match taken {
-            Ok(0) => engine.pause(AT_LEAST).await,
-            Ok(_) => failures = 0,
-            Err(fault) => {
-                tracing::warn!(code = fault.code.name, hint = fault.hint(), "{fault}");
-                failures += 1;
-                engine.pause(after_failure(failures)).await;
-            }
+        if let Err(fault) = &taken {
+            tracing::warn!(code = fault.code.name, hint = fault.hint(), "{fault}");
         }
+        let wait;
+        (failures, wait) = after(taken.ok(), failures);
+        engine.pause(wait).await;
+    }
+}
+
+/// After so many messages were received (`None`: that failed), and so many failures in a row before: failures in a row now, and
+/// how long to wait.
+fn after(received: Option<usize>, failures: u32) -> (u32, Duration) {
+    match received {
+        None => (failures + 1, after_failure(failures + 1)),
+        Some(0) => (0, AT_LEAST),
+        Some(_) => (0, Duration::ZERO),
     }
 }
 
@@ -53,4 +60,17 @@ async fn take(engine: &Engine, queue: &Queue) -> Result<usize, Fault> {
         queue.delete(&receipts).await?;
     }
     Ok(messages.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_is_no_failure() {
+        let (failures, longer) = after(None, 3);
+        assert!(failures == 4 && longer >= Duration::from_secs(12), "{failures} {longer:?}");
+        assert_eq!(after(Some(0), 4), (0, AT_LEAST));
+        assert_eq!(after(Some(10), 4), (0, Duration::ZERO));
+    }
 }

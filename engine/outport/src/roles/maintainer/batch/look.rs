@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use outport_aws::JOBS_AT_A_TIME;
-use outport_core::batch::{RunState, Seen, Step, step};
+use outport_core::batch::{RunState, Seen, Step, Waits, step};
 use outport_core::timing::millis;
 use outport_core::{Fault, code};
 use outport_store::batch_runs::{self, Run};
@@ -38,7 +38,7 @@ impl Foreman<'_> {
     /// it was submitted (again).
     async fn find(&mut self, run: &Run) -> Result<bool, Fault> {
         if !self.unsent.contains(&run.id) {
-            if run.waited < millis(self.engine.timing.submit_doubt) {
+            if run.stood < millis(self.engine.timing.submit_doubt) {
                 return Ok(false);
             }
             let queue = &self.workforce.jobs.of(run.kind).queue;
@@ -61,14 +61,16 @@ impl Foreman<'_> {
                 return recorded.map(|()| false).map_err(|e| e.fault());
             }
         }
+        // The minute of doubt begins anew, for whoever has the duty then.
+        batch_runs::asks_again(&self.engine.store, run.id).await.map_err(|e| e.fault())?;
         self.submit(run).await.map(|()| true)
     }
 
     async fn settle(&mut self, run: &Run, seen: &mut BTreeMap<String, Seen>) -> Result<(), Fault> {
         let Some(job) = &run.job else { return Ok(()) };
-        let patience = self.workforce.jobs.patience;
+        let waits = Waits { machine: self.workforce.jobs.patience, known: self.engine.timing.submit_doubt };
         let store = &self.engine.store;
-        match step(seen.remove(job).unwrap_or(Seen::Unknown), run.state, run.stood, patience) {
+        match step(seen.remove(job).unwrap_or(Seen::Unknown), run.state, run.stood, waits) {
             Step::Is(state, left) if (state, left) == (run.state, run.left) => Ok(()),
             Step::Is(state, left) => {
                 batch_runs::stands(store, run.id, state, left).await.map_err(|e| e.fault())
