@@ -1,10 +1,12 @@
 //! Compressed input that is not in order.
 
 use outport_core::code;
+use outport_transform::JsonToCsv;
 use outport_transform::codec::{Encode, Unpack};
+use proptest::prelude::*;
 
-use crate::driving::{Outcome, through};
-use crate::samples::{gzip, skippable, unpack, zstd};
+use crate::driving::{Outcome, around, through};
+use crate::samples::{any_bytes, any_cuts, gzip, skippable, unpack, zstd};
 
 fn outcome(input: &[u8], compression: Unpack) -> Outcome {
     through(input, unpack(compression), Encode::default(), &[5])
@@ -156,4 +158,37 @@ fn a_reserved_bit_is_no_header() {
     bad[3] = 0x40;
     let message = fault(&bad, Unpack::Gzip);
     assert!(message.ends_with("the header of the part that begins at byte 0 is damaged"), "{message}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// `around` checks that the outcome, fault and place, is the same however the input is cut.
+    #[test]
+    fn bytes_written_over_give_one_outcome(
+        records in 1..400_u32, level in 0..9_u32, wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        is_zstd in any::<bool>(), cuts in any_cuts()
+    ) {
+        let json: String = (0..records).map(|n| format!("{{\"id\":{n},\"text\":\"{:x}\"}}\n", n.wrapping_mul(n * 77))).collect();
+        let mut input = if is_zstd { zstd(json.as_bytes(), level as i32) } else { gzip(json.as_bytes(), level) };
+        for (place, byte) in wrong {
+            let at = place.index(input.len());
+            input[at] = byte;
+        }
+        let inner = || Box::new(JsonToCsv::new().with_front(50)) as _;
+        let outcome = around(inner, &input, unpack(Unpack::Auto), Encode::default(), &cuts);
+        if let Ok(csv) = outcome {
+            prop_assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), records as usize + 1);
+        }
+    }
+
+    #[test]
+    fn anything_behind_a_mark_gives_one_outcome(bytes in any_bytes(), kind in 0..3_usize, cuts in any_cuts()) {
+        let mark = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &[0x28, 0xb5, 0x2f, 0xfd], &[0x53, 0x2a, 0x4d, 0x18]][kind];
+        let input = [mark, &bytes].concat();
+        let outcome = through(&input, unpack(Unpack::Auto), Encode::default(), &cuts);
+        if let Err(fault) = outcome {
+            prop_assert_eq!(fault.code, &code::TRANSFORM_COMPRESSION);
+        }
+    }
 }

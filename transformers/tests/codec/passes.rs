@@ -21,8 +21,7 @@ impl Transform for AtLast {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<Finish, Fault> {
-        self.passes_left -= 1;
-        if self.passes_left == 0 {
+        if self.passes_left == 1 {
             return Ok(Finish::Done(Summary {
                 records: None,
                 columns: None,
@@ -30,6 +29,7 @@ impl Transform for AtLast {
                 bytes_out: self.bytes,
             }));
         }
+        self.passes_left -= 1;
         self.bytes = 0;
         // The first byte of two: what has been kept of it must not show in the next pass.
         out.extend_from_slice(b"cut here: \xc3");

@@ -142,7 +142,7 @@ fn what_is_no_character_is_a_fault_with_its_place() {
         ("gb18030", b"ab\xff", 2),
         ("gb18030", b"a\x84\x31\xa5\x30", 1),
         ("euc-kr", b"abcd\xb0", 4),
-        ("big5", b"ab\x87\x5cc", 2),
+        ("big5", b"ab\x81\x40c", 2),
         ("iso-2022-jp", b"ab\x1b$Z", 2),
         ("utf-16le", b"a\0b", 2),
         ("utf-16le", b"a\0\x00\xdcb\0", 2),

@@ -39,7 +39,8 @@ impl Gzip {
 
     fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Damage> {
         let mut taken = 0;
-        while taken < input.len() {
+        // Many small members give a portion together, too.
+        while taken < input.len() && out.len() < PORTION {
             if matches!(self.state, State::Body) {
                 let (read, over) = self.inflate(&input[taken..], out)?;
                 self.at += read as u64;

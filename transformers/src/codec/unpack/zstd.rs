@@ -33,7 +33,8 @@ impl Zstd {
 
     fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Damage> {
         let mut taken = 0;
-        while taken < input.len() {
+        // `decompress` makes room for what a block still holds back, so that `out` is never full after a block that fills it.
+        while taken < input.len() && out.len() < PORTION {
             if self.wanted == 0 {
                 self.begun = self.at;
             }
@@ -41,18 +42,13 @@ impl Zstd {
             // block and the header of the next, which has 3 bytes.
             let length = self.wanted.saturating_sub(3).clamp(1, input.len() - taken);
             let portion = &input[taken..taken + length];
-            let (read, is_full) = self.decompress(portion, out)?;
-            taken += read;
-            if is_full {
-                break;
-            }
+            taken += self.decompress(portion, out)?;
         }
         Ok(taken)
     }
 
-    /// Decompresses until `out` is full or the input used up and everything in it put out. Says how many bytes it took and which of the
-    /// two it was.
-    fn decompress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, bool), Damage> {
+    /// Decompresses until `out` is full or the input used up and everything in it put out. Says how many bytes it took.
+    fn decompress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Damage> {
         let mut input = InBuffer::around(input);
         loop {
             if out.len() == out.capacity() {
@@ -64,13 +60,12 @@ impl Zstd {
             self.at += (input.pos() - before) as u64;
             if self.wanted == 0 {
                 self.frames += 1;
-                return Ok((input.pos(), out.len() == out.capacity()));
+                return Ok(input.pos());
             }
-            match (out.len() == out.capacity(), input.pos() == input.src.len()) {
-                (true, false) => return Ok((input.pos(), true)),
-                (false, true) => return Ok((input.pos(), false)),
-                // Something may be held back; or there is room for more.
-                (true, true) | (false, false) => {}
+            let (is_full, is_used_up) = (out.len() == out.capacity(), input.pos() == input.src.len());
+            // Both: something may be held back. Neither: there is room for more.
+            if is_full != is_used_up {
+                return Ok(input.pos());
             }
         }
     }
