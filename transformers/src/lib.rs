@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod chain;
+pub mod codec;
 mod drive;
 mod json_csv;
 mod kinds;

@@ -348,3 +348,30 @@ fn a_deep_record_needs_no_deep_stack() {
     let outcome = run_cut("json-to-csv", spec, deep(9000).as_bytes(), 1 << 20).unwrap();
     assert_eq!(outcome.out.len(), "a\n".len() + 18_000 + 1);
 }
+
+#[test]
+fn bytes_are_read_and_written_as_the_spec_says() {
+    let input = "[input]\nencoding = \"windows-1252\"\n[output]\nencoding = \"utf-16le\"\nbom = true\nline_ending = \"crlf\"\n";
+    let params: Value = toml::from_str(input).unwrap();
+    let mut out = Vec::new();
+    outport_transform::run(
+        &mut *build("json-to-csv", &params).unwrap(),
+        || Ok(&b"{\"a\":\"\xe9\"}"[..]),
+        &mut out,
+    )
+    .unwrap();
+    let expected: Vec<u8> = "\u{feff}a\r\né\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(out, expected);
+    // UTF-16 says itself what it is, and so does gzip.
+    let utf16: Vec<u8> = "\u{feff}{\"a\":\"é\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut packed = Vec::new();
+    let zip: Value = toml::from_str("[output]\ncompression = \"gzip\"\n").unwrap();
+    outport_transform::run(&mut *build("json-to-json", &zip).unwrap(), || Ok(&utf16[..]), &mut packed)
+        .unwrap();
+    assert_eq!(packed[..2], [0x1f, 0x8b]);
+    let mut csv = Vec::new();
+    let plain = serde_json::json!({});
+    outport_transform::run(&mut *build("json-to-csv", &plain).unwrap(), || Ok(&packed[..]), &mut csv)
+        .unwrap();
+    assert_eq!(csv, "a\né\n".as_bytes());
+}

@@ -118,6 +118,12 @@ codes! {
     TRANSFORM_KIND_UNKNOWN = "transform.kind_unknown", Config, Never,
         "there is no transform of this kind",
         "use one of the kinds that `outport transform --help` lists";
+    TRANSFORM_COMPRESSION = "transform.compression", Input, Never,
+        "the compressed input is cut short, damaged, or not compressed in the way that was said",
+        "compress the whole file again at its source and upload it again";
+    TRANSFORM_ENCODING = "transform.encoding", Input, Never,
+        "the input has bytes that its text encoding does not know, or the output has a character that its own lacks",
+        "check which encoding the source writes, and which one the receiver asks for";
     JSON_EMPTY = "json.empty", Input, Never,
         "the JSON input holds nothing: 0 bytes, or only blanks",
         "ask whoever uploads to send at least `[]`; an empty upload is most often a failed export";

@@ -1,0 +1,7 @@
+//! Compression.
+
+mod gzip;
+mod zstd;
+
+pub(super) use self::gzip::Gzip;
+pub(super) use self::zstd::Zstd;
