@@ -70,9 +70,9 @@ enum Phase {
     Discover(Discovery),
     /// Writing rows, first of what is held.
     Emit {
-        emission: Emission,
+        emission: Box<Emission>,
         held: Held,
-        ahead: Option<Ahead>,
+        ahead: Option<Box<Ahead>>,
         first: Option<Size>,
     },
     Done(Summary),
@@ -199,7 +199,7 @@ impl JsonToCsv {
                 Phase::Emit { emission, held, ahead, .. } => {
                     let source = if held.rest().is_empty() { rest } else { held.rest() };
                     let read = match ahead {
-                        None => self.reading.take(source, emission, out)?,
+                        None => self.reading.take(source, &mut **emission, out)?,
                         Some(ahead) => {
                             let read = ahead.fill(source);
                             ahead.advance(&mut self.reading, emission, out, false)?;
@@ -254,7 +254,8 @@ impl JsonToCsv {
             emission.write_header(out);
         }
         self.reading = self.reading();
-        let ahead = Ahead::new(self.threads, is_array, &emission);
+        let ahead = Ahead::new(self.threads, is_array, &emission).map(Box::new);
+        let emission = Box::new(emission);
         self.phase = Phase::Emit { emission, held: Held::default(), ahead, first };
         Ok(())
     }
@@ -266,7 +267,7 @@ impl JsonToCsv {
         {
             match ahead {
                 _ if !held.rest().is_empty() && ahead.is_none() => {
-                    let taken = self.reading.take(held.rest(), emission, out)?;
+                    let taken = self.reading.take(held.rest(), &mut **emission, out)?;
                     held.advance(taken);
                 }
                 Some(ahead) if !held.rest().is_empty() => {
@@ -292,7 +293,7 @@ impl JsonToCsv {
         match self.take_phase() {
             Phase::Emit { emission, held, ahead, .. } => {
                 let mut discovery = Discovery::new(emission.into_late());
-                let under_way = ahead.map(Ahead::rest).unwrap_or_default();
+                let under_way = ahead.map(|ahead| ahead.rest()).unwrap_or_default();
                 for mut rest in under_way.iter().map(Vec::as_slice).chain([held.rest()]) {
                     while !rest.is_empty() {
                         rest = &rest[self.reading.take(rest, &mut discovery, out)?..];

@@ -59,7 +59,6 @@ pub(super) struct Fast {
     path: Path,
     places: Places,
     record_bytes: usize,
-    deepest: usize,
     delimiter: u8,
     line_end: &'static [u8],
     gather: u32,
@@ -68,8 +67,7 @@ pub(super) struct Fast {
 impl Fast {
     /// Rows of a schema that is settled.
     pub(super) fn to_rows(schema: &Schema, limits: Limits, dialect: &Dialect) -> Self {
-        let fast = Self::new(Shape::of(schema, |node| schema.column(node)), limits);
-        Self { delimiter: dialect.delimiter, line_end: dialect.line_end, ..fast }
+        Self::new(Shape::of(schema, |node| schema.column(node)), limits, dialect.delimiter, dialect.line_end)
     }
 
     /// How the first member of a record begins, with the record's `{`; none if records have no members.
@@ -79,19 +77,18 @@ impl Fast {
 
     /// Records that add nothing to a schema that still grows: where no value was seen, one would be something new.
     pub(super) fn to_know(schema: &Schema, limits: Limits) -> Self {
-        Self::new(Shape::of(schema, |node| schema.has_value(node).then_some(0)), limits)
+        Self::new(Shape::of(schema, |node| schema.has_value(node).then_some(0)), limits, b',', b"\n")
     }
 
-    fn new(shape: Shape, limits: Limits) -> Self {
-        let path = Path::new(&shape);
+    fn new(shape: Shape, limits: Limits, delimiter: u8, line_end: &'static [u8]) -> Self {
+        let path = Path::new(&shape, limits.depth, delimiter);
         Self {
             places: Places::new(shape.columns),
             path,
             shape,
             record_bytes: usize::try_from(limits.record_bytes).unwrap_or(usize::MAX),
-            deepest: limits.depth,
-            delimiter: b',',
-            line_end: b"\n",
+            delimiter,
+            line_end,
             gather: 0,
         }
     }
@@ -100,7 +97,7 @@ impl Fast {
     pub(super) fn again(&self) -> Self {
         Self {
             shape: self.shape.clone(),
-            path: Path::new(&self.shape),
+            path: self.path.again(),
             places: Places::new(self.shape.columns),
             ..*self
         }
@@ -118,9 +115,9 @@ impl Fast {
             let start = row.out.len();
             let mut read = Err(Stop::Order);
             if self.gather == 0 {
-                let Self { shape, path, deepest, .. } = self;
+                let Self { shape, path, .. } = self;
                 let at_lines = lines;
-                read = walk::record(bytes, inside, shape, path, *deepest, delimiters, &mut row, &mut lines);
+                read = walk::record(bytes, inside, shape, path, &mut row, &mut lines);
                 if read == Err(Stop::Order) {
                     row.undo_row(start);
                     lines = at_lines;
@@ -129,8 +126,8 @@ impl Fast {
             }
             if read == Err(Stop::Order) {
                 self.gather -= 1;
-                let Self { shape, path, deepest, places, .. } = self;
-                read = walk::record(bytes, inside, shape, path, *deepest, delimiters, places, &mut lines);
+                let Self { shape, path, places, .. } = self;
+                read = walk::record(bytes, inside, shape, path, places, &mut lines);
                 match read {
                     Ok(_) => places.write(&mut row),
                     Err(_) => places.clear(),
@@ -153,15 +150,13 @@ impl Fast {
 
     /// Goes over records that add nothing to the schema.
     pub(super) fn known(&mut self, bytes: &[u8], separator: Separator) -> Run {
-        let delimiters = Lane::splat(self.delimiter);
         let mut run = Run::default();
         let mut separator = separator;
         loop {
             let mut lines = run.lines;
             let Some(inside) = begins(bytes, run.bytes, separator, &mut lines) else { return run };
-            let Self { shape, path, deepest, .. } = self;
-            let read =
-                walk::record(bytes, inside, shape, path, *deepest, delimiters, &mut Nothing, &mut lines);
+            let Self { shape, path, .. } = self;
+            let read = walk::record(bytes, inside, shape, path, &mut Nothing, &mut lines);
             match read {
                 Ok(end) if end - (inside - 1) <= self.record_bytes => {
                     run = Run { bytes: end, records: run.records + 1, lines };

@@ -35,16 +35,28 @@ pub(super) struct Path {
     /// By step: the record that last had it, where keys may come in any order.
     seen: Vec<u64>,
     record: u64,
+    /// Containers that may be open at once, the record counted.
+    deepest: usize,
+    /// Sixteen times the byte that stands between two cells.
+    delimiters: Lane,
 }
 
 impl Path {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &Shape, deepest: usize, delimiter: u8) -> Self {
         Self {
             open: Vec::with_capacity(shape.depth),
             keys: Keys::new(),
             seen: vec![0; shape.steps.len()],
             record: 0,
+            deepest,
+            delimiters: Lane::splat(delimiter),
         }
+    }
+
+    /// The same for another thread.
+    pub(super) fn again(&self) -> Self {
+        let (open, seen) = (Vec::with_capacity(self.open.capacity()), vec![0; self.seen.len()]);
+        Self { open, keys: Keys::new(), seen, record: 0, ..*self }
     }
 }
 
@@ -59,11 +71,10 @@ pub(super) fn record<C: Cells>(
     mut at: usize,
     shape: &mut Shape,
     path: &mut Path,
-    deepest: usize,
-    delimiter: Lane,
     cells: &mut C,
     lines: &mut u64,
 ) -> Result<usize, Stop> {
+    let (deepest, delimiter) = (path.deepest, path.delimiters);
     path.open.clear();
     path.record += 1;
     let mut expected = shape.steps[0].first;
@@ -78,7 +89,7 @@ pub(super) fn record<C: Cells>(
         let mut glances = GLANCES;
         loop {
             if id == NONE || glances == 0 {
-                (id, at) = find::<C>(bytes, at, shape, path, delimiter, expected, lines)?;
+                (id, at) = find::<C>(bytes, at, shape, path, expected, lines)?;
                 break;
             }
             let step = &shape.steps[id as usize];
@@ -190,14 +201,13 @@ fn find<C: Cells>(
     at: usize,
     shape: &mut Shape,
     path: &Path,
-    delimiter: Lane,
     expected: StepId,
     lines: &mut u64,
 ) -> Result<(StepId, usize), Stop> {
     if byte(bytes, at) != b'"' {
         return Err(Stop::Unusual);
     }
-    let key = text(bytes, at + 1, delimiter).ok_or(Stop::Unusual)?;
+    let key = text(bytes, at + 1, path.delimiters).ok_or(Stop::Unusual)?;
     let parent = path.open.last().copied().unwrap_or(0);
     let id = shape.find(parent, &bytes[at + 1..key.end], key.has_escape).ok_or(Stop::Unusual)?;
     // Members are numbered in their order, so what has a smaller number has had its turn.
