@@ -11,7 +11,8 @@ use crate::aws::until;
 
 #[test]
 fn what_no_machine_is_found_for_is_given_up_and_done_by_the_service() {
-    let more = [("OUTPORT_EXECUTOR_LOCAL_MIB", "1"), ("OUTPORT_BATCH_PATIENCE", "3s")];
+    // Long enough for a round of the Foreman on a busy machine: who has waited so long without having asked does the work itself.
+    let more = [("OUTPORT_EXECUTOR_LOCAL_MIB", "1"), ("OUTPORT_BATCH_PATIENCE", "15s")];
     let yard = need!(Yard::new("hybrid", "hybrid", &more));
     yard.batch.set(Faults { no_machines: true, ..Faults::default() });
     let up = yard.site.up().unwrap();

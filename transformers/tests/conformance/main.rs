@@ -5,6 +5,7 @@
 mod cases;
 mod cuts;
 mod differential;
+mod fuzz;
 mod limits;
 mod mapping;
 mod outcome;

@@ -340,7 +340,11 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    let ended = runtime.block_on(run(cli));
+    // Whatever had to be done is awaited by then. Dropping the runtime would wait, without a limit, for each of its threads: a command
+    // that had printed its answer was once seen still running two minutes later, on a machine with much else to do.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
         Err(fault) => {
             output::note(&format!("error: {}", output::safe_report(&fault.report())));
