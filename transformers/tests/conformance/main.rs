@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod contract;
 mod csv_to_json;
 mod csv_to_json_oracle;
 mod cuts;

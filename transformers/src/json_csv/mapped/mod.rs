@@ -6,6 +6,7 @@
 mod bad;
 mod capture;
 mod cell;
+mod contract;
 mod from_csv;
 mod quarantine;
 mod record;
@@ -16,6 +17,7 @@ mod writer;
 
 use outport_core::{Fault, code};
 
+pub use self::contract::infer;
 pub(super) use self::from_csv::CsvToJson;
 
 use self::bad::Bad;
