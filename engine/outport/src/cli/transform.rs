@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use outport_core::{Fault, code};
 use outport_transform::Once;
@@ -12,7 +12,8 @@ use super::send::{io_fault, usage};
 use crate::output;
 
 pub fn transform(args: TransformArgs) -> Result<(), Fault> {
-    let (Some(kind), Some(input), Some(target)) = (args.kind, args.input, args.output) else {
+    let target = args.output.or_else(|| args.infer.then(|| PathBuf::from("-")));
+    let (Some(kind), Some(input), Some(target)) = (args.kind, args.input, target) else {
         return Err(usage("a kind, an input and an output are needed"));
     };
     let params = match &args.spec {
@@ -25,7 +26,11 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
             })?
         }
     };
-    let mut transform = outport_transform::build(&kind, &params)?;
+    let mut transform = match args.infer {
+        false => outport_transform::build(&kind, &params)?,
+        true if kind == "json-to-csv" => outport_transform::infer(&params)?,
+        true => return Err(usage("--infer writes a spec for json-to-csv and for no other kind")),
+    };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     transform.use_threads(args.threads.map_or_else(cores, usize::from));
     let open = || File::open(&input);
