@@ -17,7 +17,7 @@ pub struct KindInfo {
     pub output_ext: Option<&'static str>,
 }
 
-static KINDS: [KindInfo; 3] = [
+static KINDS: [KindInfo; 4] = [
     KindInfo {
         name: "json-to-csv",
         summary: "JSON records (NDJSON, concatenated, one array or one object) to CSV with a header",
@@ -26,6 +26,11 @@ static KINDS: [KindInfo; 3] = [
     KindInfo {
         name: "json-to-json",
         summary: "JSON records selected, filtered and renamed, one a line or in an array",
+        output_ext: Some("json"),
+    },
+    KindInfo {
+        name: "csv-to-json",
+        summary: "CSV rows as JSON records, one a line or in an array",
         output_ext: Some("json"),
     },
     KindInfo { name: "pass-through", summary: "the file as it is", output_ext: None },
@@ -55,7 +60,7 @@ pub fn kinds() -> &'static [KindInfo] {
 /// - `config.unknown_key`, `config.invalid`: the settings are not those of the kind.
 pub fn build(kind: &str, params: &Value) -> Result<Box<dyn Transform>, Fault> {
     match kind {
-        "json-to-csv" | "json-to-json" => mapped(&Spec::read(kind, params)?),
+        "json-to-csv" | "json-to-json" | "csv-to-json" => mapped(&Spec::read(kind, params)?),
         "pass-through" => {
             no_settings(kind, params)?;
             Ok(Box::new(PassThrough::new()))
@@ -126,13 +131,13 @@ mod tests {
                 "JSON_TO_XML",
                 json!({}),
                 &code::TRANSFORM_KIND_UNKNOWN,
-                "use one of: json-to-csv, json-to-json, pass-through",
+                "use one of: json-to-csv, json-to-json, csv-to-json, pass-through",
             ),
             (
                 "",
                 json!({}),
                 &code::TRANSFORM_KIND_UNKNOWN,
-                "use one of: json-to-csv, json-to-json, pass-through",
+                "use one of: json-to-csv, json-to-json, csv-to-json, pass-through",
             ),
             ("hl7-normalize", json!({}), &code::CONFIG_NOT_AVAILABLE, code::CONFIG_NOT_AVAILABLE.hint),
             (

@@ -10,7 +10,7 @@ pub mod spec;
 mod transform;
 
 pub use drive::{Once, Output, run, run_with_rejects};
-pub use json_csv::{JsonToCsv, Limits};
+pub use json_csv::{JsonToCsv, Limits, infer};
 pub use kinds::{KindInfo, build, kinds};
 pub use pass_through::PassThrough;
 pub use spec::Spec;

@@ -31,6 +31,8 @@ fn wrong_usage_is_exit_2_and_touches_nothing() {
         &["transform"],
         &["transform", "list", "--state", "nix"],
         &["transform", "json-to-csv", "only-one"],
+        &["transform", "json-to-csv", "--infer"],
+        &["transform", "csv-to-json", "--infer", "only-one"],
         &["send", "x"],
         &["send", "x", "ftp://host/"],
         &["send", "x", "sftp://u@host/"],

@@ -1,9 +1,9 @@
 //! Which way through the crate a spec takes.
 
-use outport_core::{Fault, code};
+use outport_core::Fault;
 
 use super::JsonToCsv;
-use super::mapped::Mapped;
+use super::mapped::{CsvToJson, Mapped};
 use crate::chain::Chain;
 use crate::codec::{Charset, Decode, Encode, Pack, Text, Unicode, Unmappable, Unpack, wrap};
 use crate::spec::{
@@ -77,10 +77,7 @@ fn between(spec: &Spec) -> Result<Box<dyn Transform>, Fault> {
             Box::new(Chain::new(first, Box::new(second)))
         }
         Conversion::JsonToJson { input, output } => Box::new(Mapped::to_json(spec, input, output.layout)),
-        Conversion::CsvToJson { .. } => {
-            let message = "could not make a csv-to-json transform: it is not available yet";
-            return Err(Fault::new(&code::CONFIG_NOT_AVAILABLE, message));
-        }
+        Conversion::CsvToJson { input, output } => Box::new(CsvToJson::new(spec, input, output.layout)),
     })
 }
 

@@ -26,6 +26,7 @@ use outport_core::{Fault, code};
 
 pub(crate) use self::by_spec::mapped;
 pub use self::limits::Limits;
+pub use self::mapped::infer;
 
 use self::ahead::Ahead;
 use self::dialect::Dialect;

@@ -1,8 +1,11 @@
-//! Everything that `json-to-csv` promises, tried from outside through the public interface.
+//! Everything that the transforms promise, tried from outside through the public interface.
 // Helpers of tests are tests too; clippy.toml's allowance covers only functions marked #[test].
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod contract;
+mod csv_to_json;
+mod csv_to_json_oracle;
 mod cuts;
 mod differential;
 mod fuzz;

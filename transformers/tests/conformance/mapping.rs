@@ -5,14 +5,14 @@ use outport_core::Fault;
 use outport_transform::{About, Finish, Summary, build};
 use serde_json::Value;
 
-struct Outcome {
-    out: String,
-    rejects: Vec<Value>,
-    summary: Summary,
+pub struct Outcome {
+    pub out: String,
+    pub rejects: Vec<Value>,
+    pub summary: Summary,
 }
 
 /// Runs a spec over an input that is cut into chunks of this length.
-fn run_cut(kind: &str, spec: &str, input: &[u8], length: usize) -> Result<Outcome, Fault> {
+pub fn run_cut(kind: &str, spec: &str, input: &[u8], length: usize) -> Result<Outcome, Fault> {
     let params: Value = toml::from_str::<Value>(spec).unwrap_or_else(|error| panic!("{spec}: {error}"));
     let mut transform = build(kind, &params)?;
     transform.about(&About { source_key: "in/a.json".into(), run_time: "2026-11-22T10:00:00Z".into() });
@@ -50,7 +50,7 @@ fn run_cut(kind: &str, spec: &str, input: &[u8], length: usize) -> Result<Outcom
 }
 
 /// The same however the input is cut.
-fn convert(kind: &str, spec: &str, input: &str) -> Result<Outcome, Fault> {
+pub fn convert(kind: &str, spec: &str, input: &str) -> Result<Outcome, Fault> {
     let whole = run_cut(kind, spec, input.as_bytes(), input.len().max(1));
     for length in [1, 2, 7] {
         let cut = run_cut(kind, spec, input.as_bytes(), length);

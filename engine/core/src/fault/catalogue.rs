@@ -154,6 +154,24 @@ codes! {
     JSON_TOO_MANY_COLUMNS = "json.too_many_columns", Input, Never,
         "the records need more columns than the limit",
         "keys that are data (ids, dates) make a column each; turn them into values at the source";
+    CSV_SYNTAX = "csv.syntax", Input, Never,
+        "the input is not CSV at the place that the message names",
+        "correct the quotes at the source: a cell with a quote in it is quoted, and that quote is doubled (RFC 4180)";
+    CSV_TRUNCATED = "csv.truncated", Input, Never,
+        "the CSV input ends inside a quoted cell",
+        "the upload or the export broke off, or a quote is not closed; correct it at the source and upload the whole file again";
+    CSV_UTF8 = "csv.utf8", Input, Never,
+        "a row of the CSV input is not UTF-8",
+        "export the file as UTF-8, or name its `encoding` in the spec";
+    CSV_RAGGED = "csv.ragged", Input, Never,
+        "a row has more or fewer cells than the first row",
+        "correct the row at its source: a delimiter inside a cell needs quotes around the cell";
+    CSV_HEADER = "csv.header", Input, Never,
+        "the header does not name the columns",
+        "give every column a name of its own; if there is no header, set `header = false` in [input]";
+    CSV_RECORD_TOO_LARGE = "csv.record_too_large", Input, Never,
+        "one row is larger than the limit",
+        "most often a quote is not closed; if rows are so large, raise max_record_bytes in [input]";
     MAPPING_MISMATCH = "mapping.mismatch", Input, Never,
         "a value is not of the type that the spec gives its column",
         "correct the record at its source, or the column's type in the spec; with [errors] policy = \"quarantine\" the other records go on";

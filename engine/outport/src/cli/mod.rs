@@ -88,7 +88,7 @@ enum Command {
     /// Transform a file by hand (no database), or list and show transforms
     #[command(
         args_conflicts_with_subcommands = true,
-        after_help = "Kinds:\n  json-to-csv   records of a JSON file as CSV\n  pass-through  the file as it is\n\nExamples:\n  outport transform json-to-csv orders.ndjson orders.csv\n  outport transform json-to-csv orders.json -\n  outport transform list --state failed"
+        after_help = "Kinds:\n  json-to-csv   records of a JSON file as CSV\n  csv-to-json   rows of a CSV file as JSON\n  json-to-json  records of a JSON file, selected and renamed\n  pass-through  the file as it is\n\nExamples:\n  outport transform json-to-csv orders.ndjson orders.csv\n  outport transform json-to-csv orders.json -\n  outport transform json-to-csv --infer orders.json orders.toml\n  outport transform list --state failed"
     )]
     Transform(TransformArgs),
     /// Send files by hand (no database)
@@ -158,11 +158,14 @@ struct TransformArgs {
     /// Threads that work at once; as many as the machine has cores by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+    /// Write the spec that the input keeps to, not the input's rows (json-to-csv)
+    #[arg(long, conflicts_with = "explain")]
+    infer: bool,
     /// The input file
     #[arg(required_unless_present = "explain")]
     input: Option<PathBuf>,
-    /// The output file; - for stdout
-    #[arg(required_unless_present = "explain")]
+    /// The output file; - for stdout, which is where --infer writes by default
+    #[arg(required_unless_present_any = ["explain", "infer"])]
     output: Option<PathBuf>,
 }
 

@@ -14,11 +14,16 @@ use crate::output;
 pub fn transform(args: TransformArgs) -> Result<(), Fault> {
     let Some(kind) = args.kind else { return Err(usage("a kind of transform is needed")) };
     let params = args.spec.as_deref().map_or_else(|| Ok(serde_json::json!({})), read_spec)?;
-    let mut transform = outport_transform::build(&kind, &params)?;
+    let mut transform = match args.infer {
+        false => outport_transform::build(&kind, &params)?,
+        true if kind == "json-to-csv" => outport_transform::infer(&params)?,
+        true => return Err(usage("--infer writes a spec for json-to-csv and for no other kind")),
+    };
     if args.explain {
         return explain(&kind, &params, transform, args.input.as_deref());
     }
-    let (Some(input), Some(target)) = (args.input, args.output) else {
+    let target = args.output.or_else(|| args.infer.then(|| PathBuf::from("-")));
+    let (Some(input), Some(target)) = (args.input, target) else {
         return Err(usage("an input and an output are needed"));
     };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);

@@ -5,6 +5,9 @@
 
 mod bad;
 mod capture;
+mod cell;
+mod contract;
+mod from_csv;
 mod quarantine;
 mod record;
 mod tape;
@@ -14,10 +17,14 @@ mod writer;
 
 use outport_core::{Fault, code};
 
+pub use self::contract::infer;
+pub(super) use self::from_csv::CsvToJson;
+
 use self::bad::Bad;
 use self::capture::Capture;
+use self::cell::Facts;
 use self::quarantine::Quarantine;
-use self::record::{Facts, Mapping};
+use self::record::Mapping;
 use self::writer::Writer;
 use super::dialect::Dialect;
 use super::limits::Limits;

@@ -3,27 +3,18 @@
 use outport_core::code;
 
 use super::bad::Bad;
-use super::tape::{Kind, Tape, TokenId, decode};
+use super::cell::{self, Facts};
+use super::tape::{Kind, Tape, TokenId, found};
 use super::wanted::{Slot, Wanted};
 use super::whole::{self, Whole};
 use super::writer::{Value, Writer};
 use crate::spec::{
-    Absent, Arrays, Builtin, Column, Columns, Explode, ExplodeEmpty, Filter, Form, Found, JsonInput, Others,
-    Path, Source, Type,
+    Arrays, Column, Columns, Explode, ExplodeEmpty, Filter, JsonInput, Others, Path, Source, Type,
 };
 use crate::transform::About;
 
 /// Rows of one record, in bytes: more is taken for an attack, or an explode that cannot be meant (each row repeats its parents).
 const MOST_ROWS_BYTES: usize = 1 << 30;
-
-/// What is known of a record beside its text.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
-    /// From 1.
-    pub(super) number: u64,
-    /// Of its first byte, from 0.
-    pub(super) byte: u64,
-}
 
 #[derive(Debug)]
 struct Test {
@@ -241,79 +232,19 @@ impl Mapping {
         facts: Facts,
         cell: &mut Vec<u8>,
     ) -> Result<Value, Bad> {
-        let (from, ty, absent) = match &column.source {
-            Source::Const(value) => {
-                cell.extend_from_slice(value.text.as_bytes());
-                return Ok(Value::of(value.form));
-            }
-            Source::Builtin(builtin) => return Ok(self.builtin(*builtin, facts, cell)),
-            Source::Record { from, ty, absent } => (from, ty, absent),
-        };
-        let kind = token.map(|token| (token, self.tape.kind(token)));
-        let (token, kind) = match (kind, absent) {
-            (None | Some((_, Kind::Null)), Absent::Default(value)) => {
-                cell.extend_from_slice(value.text.as_bytes());
-                return Ok(Value::of(value.form));
-            }
-            (None, Absent::Blank) => return Ok(Value::Missing),
-            (Some((_, Kind::Null)), Absent::Blank) => return Ok(Value::Null),
-            (None | Some((_, Kind::Null)), Absent::Required) => {
-                return Err(Bad::absent(&column.name, kind.is_some()).at(from.to_string()));
-            }
-            (Some(there), _) => there,
-        };
-        if kind == Kind::Array && *ty == Type::Any {
+        if let (Source::Record { from, ty: Type::Any, .. }, Some(token)) = (&column.source, token)
+            && self.tape.kind(token) == Kind::Array
+        {
             let is_text = whole::cell(&self.arrays, &self.tape, text, token, cell)
                 .map_err(|bad| bad.at(from.to_string()))?;
             return Ok(if is_text { Value::Text } else { Value::Bare });
         }
         let mut scratch = String::new();
-        match ty.write(found(&self.tape, text, token, &mut scratch), cell) {
-            Ok(form) => Ok(Value::of(form)),
-            Err(mismatch) => {
-                let what = format!("column {:?}: {mismatch}", column.name);
-                Err(Bad::new(&code::MAPPING_MISMATCH, what).at(from.to_string()))
-            }
-        }
-    }
-
-    fn builtin(&self, builtin: Builtin, facts: Facts, cell: &mut Vec<u8>) -> Value {
-        match builtin {
-            Builtin::RecordNumber => cell.extend_from_slice(facts.number.to_string().as_bytes()),
-            Builtin::ByteOffset => cell.extend_from_slice(facts.byte.to_string().as_bytes()),
-            Builtin::SourceKey => {
-                cell.extend_from_slice(self.about.source_key.as_bytes());
-                return Value::Text;
-            }
-            Builtin::RunTime => {
-                cell.extend_from_slice(self.about.run_time.as_bytes());
-                return Value::Text;
-            }
-        }
-        Value::Bare
+        let found = token.map(|token| found(&self.tape, text, token, &mut scratch));
+        cell::write(column, found, facts, &self.about, cell)
     }
 }
 
 fn unknown_key(path: String) -> Bad {
     Bad::new(&code::MAPPING_UNKNOWN_KEY, "the spec has no column for this key").at(path)
-}
-
-fn found<'a>(tape: &Tape, text: &'a [u8], token: TokenId, scratch: &'a mut String) -> Found<'a> {
-    let own = tape.text(token, text);
-    match tape.kind(token) {
-        Kind::Null => Found::Null,
-        Kind::Text => Found::Text(decode(own, scratch)),
-        // The scanner has seen that it is UTF-8.
-        _ => Found::Bare(std::str::from_utf8(own).unwrap_or_default()),
-    }
-}
-
-impl Value {
-    fn of(form: Form) -> Self {
-        match form {
-            Form::Null => Self::Null,
-            Form::Text => Self::Text,
-            Form::Bare => Self::Bare,
-        }
-    }
 }

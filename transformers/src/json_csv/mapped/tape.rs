@@ -1,5 +1,7 @@
 //! A record as tokens: where its values stand in its compact text.
 
+use crate::spec::Found;
+
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -128,6 +130,17 @@ pub(super) fn decode<'a>(text: &'a [u8], scratch: &'a mut String) -> &'a str {
         *scratch = decoded;
     }
     scratch
+}
+
+/// A token's value.
+pub(super) fn found<'a>(tape: &Tape, text: &'a [u8], token: TokenId, scratch: &'a mut String) -> Found<'a> {
+    let own = tape.text(token, text);
+    match tape.kind(token) {
+        Kind::Null => Found::Null,
+        Kind::Text => Found::Text(decode(own, scratch)),
+        // The scanner has seen that it is UTF-8.
+        _ => Found::Bare(std::str::from_utf8(own).unwrap_or_default()),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,19 @@ struct Node {
     by_key: HashMap<String, usize>,
 }
 
+impl Node {
+    /// Whether pointers go on from here through a value that has no such places: it would be lost without a word.
+    fn leads_on_from(&self, kind: Kind) -> bool {
+        let is_index = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+        match kind {
+            _ if !self.slots.is_empty() => false,
+            Kind::Text | Kind::Bare => true,
+            Kind::Array => !self.by_key.keys().any(is_index),
+            Kind::Object | Kind::Null => false,
+        }
+    }
+}
+
 /// Pointers merged into a tree.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -82,6 +95,10 @@ impl Wanted {
             };
             if wanted.by_key.is_empty() && !wanted.slots.is_empty() {
                 continue;
+            }
+            if self.refuses_others && wanted.leads_on_from(tape.kind(token)) {
+                let Some((key, path)) = path.split_last() else { return Err(String::new()) };
+                return Err(pointer(path, key));
             }
             match tape.kind(token) {
                 Kind::Object if self.duplicates == DuplicateKeys::Error => {
