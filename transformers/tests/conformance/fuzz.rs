@@ -101,9 +101,7 @@ proptest! {
 #[test]
 fn one_cut_at_every_byte_of_many_records() {
     let record = "{\"a\":\"é, \\\"q\\\"\",\"b\":[1, {\"c\":null}],\"d\":{\"e\":-1.50}}";
-    for text in
-        [vec![record; 4].join("\n"), format!("[{}]", vec![record; 4].join(",")), vec![record; 4].join("")]
-    {
+    for text in [[record; 4].join("\n"), format!("[{}]", [record; 4].join(",")), [record; 4].join("")] {
         for length in 1..=text.len().min(250) {
             targets::json_to_csv(&[&[length as u8, 1, 1], text.as_bytes()].concat());
         }
