@@ -17,7 +17,7 @@ pub(crate) fn mapped(spec: &Spec) -> Result<Box<dyn Transform>, Fault> {
     Ok(wrap(between(spec)?, decode(spec), encode(spec)))
 }
 
-fn decode(spec: &Spec) -> Decode {
+pub(super) fn decode(spec: &Spec) -> Decode {
     let compression = match spec.input().compression {
         Decompression::Auto => Unpack::Auto,
         Decompression::None => Unpack::AsIs,

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::reading::Stage;
 use super::row::Row;
 use super::scanner::Scanner;
-use super::schema::{Conflict, Schema};
+use super::schema::Conflict;
 use super::sink::{Flow, Kind, Sink};
 use crate::transform::OUT_FULL;
 
@@ -122,9 +122,9 @@ impl Emission {
         mut discover: Discover,
         dialect: &Dialect,
         on_late: OnLate,
-    ) -> Result<Self, (Schema, Conflict)> {
+    ) -> Result<Self, Box<(Discover, Conflict)>> {
         let names = match discover.schema.settle(&dialect.separator) {
-            Err(conflict) => return Err((discover.schema, conflict)),
+            Err(conflict) => return Err(Box::new((discover, conflict))),
             Ok(names) => names,
         };
         // Records are counted anew.

@@ -193,7 +193,7 @@ impl JsonToCsv {
                     held.extend_from_slice(&rest[..read]);
                     taken += read;
                     if held.len() >= self.front {
-                        self.end_front(out)?;
+                        self.end_front(out);
                     }
                 }
                 Phase::Discover(discovery) => taken += self.reading.take(rest, discovery, out)?,
@@ -226,18 +226,20 @@ impl JsonToCsv {
     }
 
     /// The front is full: its columns are taken for all there are. Where output cannot be taken back, the rest is looked at first.
-    fn end_front(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+    /// So it is where two columns have one name: a mistake further on is told before that.
+    fn end_front(&mut self, out: &mut Vec<u8>) {
         match self.take_phase() {
             Phase::Front { discovery, .. } if self.writes_once => self.phase = Phase::Discover(discovery),
-            Phase::Front { discovery, held } => {
-                self.emit(discovery.sink, OnLate::Grow, None, out)?;
-                if let Phase::Emit { held: to_emit, .. } = &mut self.phase {
-                    to_emit.bytes = held;
+            Phase::Front { discovery, held } => match self.emit(discovery.sink, OnLate::Grow, None, out) {
+                Ok(()) => {
+                    if let Phase::Emit { held: to_emit, .. } = &mut self.phase {
+                        to_emit.bytes = held;
+                    }
                 }
-            }
+                Err(clash) => self.phase = Phase::Discover(Discovery::new(clash.0)),
+            },
             other => self.phase = other,
         }
-        Ok(())
     }
 
     /// Settles the columns; rows are written from the beginning of the input.
@@ -247,10 +249,9 @@ impl JsonToCsv {
         on_late: OnLate,
         first: Option<Size>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<(Discover, Conflict)>> {
         let is_array = self.reading.is_array();
-        let mut emission = Emission::new(discover, &self.dialect, on_late)
-            .map_err(|(schema, conflict)| conflict_fault(&schema, &conflict))?;
+        let mut emission = Emission::new(discover, &self.dialect, on_late)?;
         if first.is_none() {
             emission.write_header(out);
         }
@@ -312,7 +313,13 @@ impl JsonToCsv {
             self.reading.end(discovery)?;
             // All of the input is held, so writing once is no reason to look again.
             self.writes_once = false;
-            self.end_front(out)?;
+            self.end_front(out);
+            if let Phase::Discover(discovery) = &mut self.phase {
+                return match discovery.sink.schema.settle(&self.dialect.separator) {
+                    Err(conflict) => Err(conflict_fault(&discovery.sink.schema, &conflict)),
+                    Ok(_) => Err(Fault::new(&code::TRANSFORM_FAILED, "could not settle the columns")),
+                };
+            }
         }
         self.emit_held(out)?;
         match self.take_phase() {
@@ -336,7 +343,8 @@ impl JsonToCsv {
             }
             Phase::Discover(mut discovery) => {
                 let first = self.reading.end(&mut discovery)?;
-                self.emit(discovery.sink, OnLate::Refuse, Some(first), out)?;
+                self.emit(discovery.sink, OnLate::Refuse, Some(first), out)
+                    .map_err(|clash| conflict_fault(&clash.0.schema, &clash.1))?;
                 self.bytes_out = 0;
                 Ok(Finish::Again)
             }

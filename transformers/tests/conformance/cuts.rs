@@ -118,3 +118,21 @@ fn a_wide_header_over_tiny_records_comes_in_portions() {
         assert!(csv.lines().skip(2).all(|line| line == empty));
     }
 }
+
+#[test]
+fn a_mistake_is_told_before_a_clash_of_names_wherever_the_front_ends() {
+    let clash = r#"{"a.b":1,"a":{"b":2}}"#;
+    for (input, code) in [
+        (format!("{clash}\n{{\"c\":1}}"), "json.column_conflict"),
+        (format!("{clash}\n{{\"c\":}}"), "json.syntax"),
+        (
+            format!("{{\"a.b\":1}}\n{}\n{{\"a\":{{\"b\":2}}}}\n{{\"c\":", "{\"x\":1}\n".repeat(20)),
+            "json.truncated",
+        ),
+    ] {
+        for length in [1, 10, 1000] {
+            let fault = convert_cut(input.as_bytes(), &[length], Limits::default()).unwrap_err();
+            assert_eq!(fault.code.name, code, "{input}");
+        }
+    }
+}

@@ -11,6 +11,8 @@ use self::tree::Tree;
 use super::capture::Capture;
 use super::reading;
 use super::tape::Tape;
+use crate::codec::{Encode, wrap};
+use crate::json_csv::by_spec::decode;
 use crate::json_csv::limits::Limits;
 use crate::json_csv::problem::Problem;
 use crate::json_csv::reading::{Reading, Stage};
@@ -57,7 +59,8 @@ pub fn infer(params: &Value) -> Result<Box<dyn Transform>, Fault> {
         tree: Tree::new(limits, input.duplicate_keys),
     };
     let given = params.get("input").cloned().unwrap_or_default();
-    Ok(Box::new(Infer { reading: reading(input, limits, false), look, given, ended: None }))
+    let infer = Infer { reading: reading(input, limits, false), look, given, ended: None };
+    Ok(wrap(Box::new(infer), decode(&spec), Encode::default()))
 }
 
 fn too_much(key: &str) -> Fault {
