@@ -70,12 +70,18 @@ fn json_like() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// More than proptest's own 256, and as many as PROPTEST_CASES says when that is more.
+fn more_cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(400), ..config }
+}
+
 fn choices(count: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), count..=count)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(more_cases())]
 
     #[test]
     fn json_to_csv(choices in choices(3), input in json_like()) {

@@ -309,6 +309,11 @@ fn bad_records_are_kept_apart() {
     // What is no UTF-8 is a bad line too.
     let outcome = run_cut("json-to-csv", spec, b"{\"n\":1}\n{\"n\":\"\xff\"}\n{\"n\":2}\n", 3).unwrap();
     assert_eq!((outcome.out.as_str(), outcome.summary.rejected), ("n\n1\n2\n", 1));
+    // Also right behind a record that is bad for another reason.
+    for length in [1, 8, 100] {
+        let outcome = run_cut("json-to-csv", spec, b"{\"n\":\"\"}\xff\n{\"n\":2}\n", length).unwrap();
+        assert_eq!((outcome.out.as_str(), outcome.summary.rejected), ("n\n2\n", 2), "chunks of {length}");
+    }
     // In an array nobody knows where the next record begins.
     fails(spec, "[{\"n\":1},{\"n\":2", "json.truncated", "");
     let outcome = convert("json-to-csv", spec, "[{\"n\":1},{\"n\":true},{\"n\":3}]").unwrap();

@@ -196,6 +196,10 @@ impl Mapped {
                     let read =
                         usize::try_from(self.reading.scanner.byte() - before).unwrap_or(0).min(rest.len());
                     quarantine.read(&rest[..read]);
+                    // Right in front of what is no UTF-8 a record may have ended that is bad too.
+                    if let Some((bad, place)) = self.stage.bad.take() {
+                        quarantine.reject(&place, self.stage.end, &bad.fault(place.clone()).message)?;
+                    }
                     quarantine.forget(self.stage.end);
                     taken += read;
                     self.leaving_out = Some(fault);
