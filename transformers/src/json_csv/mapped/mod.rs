@@ -8,6 +8,7 @@ mod capture;
 mod cell;
 mod contract;
 mod from_csv;
+mod progress;
 mod quarantine;
 mod record;
 mod tape;
@@ -15,7 +16,7 @@ mod wanted;
 mod whole;
 mod writer;
 
-use outport_core::{Fault, code};
+use outport_core::Fault;
 
 pub use self::contract::infer;
 pub(super) use self::from_csv::CsvToJson;
@@ -23,6 +24,7 @@ pub(super) use self::from_csv::CsvToJson;
 use self::bad::Bad;
 use self::capture::Capture;
 use self::cell::Facts;
+use self::progress::Progress;
 use self::quarantine::Quarantine;
 use self::record::Mapping;
 use self::writer::Writer;
@@ -48,15 +50,7 @@ pub(crate) struct Mapped {
     quarantine: Option<Quarantine>,
     /// A line that is left out because of this fault, which happened in it; where the line ends is not known yet.
     leaving_out: Option<Fault>,
-    bytes_out: u64,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Open,
-    Done(Summary),
-    Failed(Fault),
+    progress: Progress,
 }
 
 /// The records of a pass on their way to rows.
@@ -159,8 +153,7 @@ impl Mapped {
             columns: None,
             quarantine,
             leaving_out: None,
-            bytes_out: 0,
-            state: State::Open,
+            progress: Progress::default(),
         }
     }
 
@@ -307,38 +300,16 @@ impl Transform for Mapped {
     }
 
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
-        match &self.state {
-            State::Open => {}
-            State::Done(_) => {
-                return Err(Fault::new(&code::TRANSFORM_FAILED, "could not take input behind its end"));
-            }
-            State::Failed(fault) => return Err(fault.clone()),
-        }
-        let before = out.len();
-        let taken = self.take(chunk, out);
-        self.bytes_out += (out.len() - before) as u64;
-        taken.inspect_err(|fault| self.state = State::Failed(fault.clone()))
+        let mut progress = std::mem::take(&mut self.progress);
+        let taken = progress.push(out, |out| self.take(chunk, out));
+        self.progress = progress;
+        taken
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<Finish, Fault> {
-        match &self.state {
-            State::Open => {}
-            State::Done(summary) => return Ok(Finish::Done(*summary)),
-            State::Failed(fault) => return Err(fault.clone()),
-        }
-        let before = out.len();
-        let ended = self.end(out);
-        self.bytes_out += (out.len() - before) as u64;
-        match ended {
-            Ok(summary) => {
-                let summary = Summary { bytes_out: self.bytes_out, ..summary };
-                self.state = State::Done(summary);
-                Ok(Finish::Done(summary))
-            }
-            Err(fault) => {
-                self.state = State::Failed(fault.clone());
-                Err(fault)
-            }
-        }
+        let mut progress = std::mem::take(&mut self.progress);
+        let finish = progress.finish(out, |out| self.end(out));
+        self.progress = progress;
+        finish
     }
 }

@@ -8,13 +8,14 @@ mod header;
 mod record;
 mod rows;
 
-use outport_core::{Fault, code};
+use outport_core::Fault;
 
 use self::cells::Cells;
 use self::record::Record;
 use self::rows::Rows;
 use super::bad::Bad;
 use super::cell::Facts;
+use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::writer::Writer;
 use crate::json_csv::problem::Place;
@@ -40,15 +41,7 @@ pub(crate) struct CsvToJson {
     records: u64,
     writer: Writer,
     quarantine: Option<Quarantine>,
-    bytes_out: u64,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Open,
-    Done(Summary),
-    Failed(Fault),
+    progress: Progress,
 }
 
 impl CsvToJson {
@@ -70,8 +63,7 @@ impl CsvToJson {
             records: 0,
             writer: Writer::json(layout),
             quarantine,
-            bytes_out: 0,
-            state: State::Open,
+            progress: Progress::default(),
         }
     }
 
@@ -236,38 +228,16 @@ impl Transform for CsvToJson {
     }
 
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
-        match &self.state {
-            State::Open => {}
-            State::Done(_) => {
-                return Err(Fault::new(&code::TRANSFORM_FAILED, "could not take input behind its end"));
-            }
-            State::Failed(fault) => return Err(fault.clone()),
-        }
-        let before = out.len();
-        let taken = self.take(chunk, out);
-        self.bytes_out += (out.len() - before) as u64;
-        taken.inspect_err(|fault| self.state = State::Failed(fault.clone()))
+        let mut progress = std::mem::take(&mut self.progress);
+        let taken = progress.push(out, |out| self.take(chunk, out));
+        self.progress = progress;
+        taken
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<Finish, Fault> {
-        match &self.state {
-            State::Open => {}
-            State::Done(summary) => return Ok(Finish::Done(*summary)),
-            State::Failed(fault) => return Err(fault.clone()),
-        }
-        let before = out.len();
-        let ended = self.end(out);
-        self.bytes_out += (out.len() - before) as u64;
-        match ended {
-            Ok(summary) => {
-                let summary = Summary { bytes_out: self.bytes_out, ..summary };
-                self.state = State::Done(summary);
-                Ok(Finish::Done(summary))
-            }
-            Err(fault) => {
-                self.state = State::Failed(fault.clone());
-                Err(fault)
-            }
-        }
+        let mut progress = std::mem::take(&mut self.progress);
+        let finish = progress.finish(out, |out| self.end(out));
+        self.progress = progress;
+        finish
     }
 }
