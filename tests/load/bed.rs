@@ -70,7 +70,7 @@ impl Bed {
         outport_store::definitions::apply(&bed.store, &definitions, "load").await?;
         // No probation: a lane whose login never worked gets one file at a time.
         world::run(&bed.raw, "UPDATE lane SET login_ok_version = 'v1'").await?;
-        match enqueue::dispatch(&bed.store, &world::arrival("model")?, |_| None).await? {
+        match enqueue::dispatch(&bed.store, &world::arrival("model")?, |_, _| None).await? {
             Dispatched::Routed { .. } => Ok(bed),
             other => bail!("the model file was not routed: {other:?}"),
         }

@@ -4,6 +4,7 @@ use outport_core::{Fault, code};
 use serde_json::Value;
 
 use crate::json_csv::mapped;
+use crate::spec::{Compression, JsonLayout};
 use crate::{PassThrough, Spec, Transform};
 
 /// One kind of transform, as a transform spec names it.
@@ -13,27 +14,19 @@ pub struct KindInfo {
     pub name: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
-    /// The extension of what comes out, without the dot; none when the input's extension stays right.
-    pub output_ext: Option<&'static str>,
 }
 
 static KINDS: [KindInfo; 4] = [
     KindInfo {
         name: "json-to-csv",
         summary: "JSON records (NDJSON, concatenated, one array or one object) to CSV with a header",
-        output_ext: Some("csv"),
     },
     KindInfo {
         name: "json-to-json",
         summary: "JSON records selected, filtered and renamed, one a line or in an array",
-        output_ext: Some("json"),
     },
-    KindInfo {
-        name: "csv-to-json",
-        summary: "CSV rows as JSON records, one a line or in an array",
-        output_ext: Some("json"),
-    },
-    KindInfo { name: "pass-through", summary: "the file as it is", output_ext: None },
+    KindInfo { name: "csv-to-json", summary: "CSV rows as JSON records, one a line or in an array" },
+    KindInfo { name: "pass-through", summary: "the file as it is" },
 ];
 
 /// Every kind that [`build`] knows.
@@ -43,6 +36,35 @@ static KINDS: [KindInfo; 4] = [
 /// ```
 pub fn kinds() -> &'static [KindInfo] {
     &KINDS
+}
+
+/// The extension of what a transform makes, without the dot; none where the input's own stays right. `params` as for [`build`];
+/// only what decides is looked at, since this is asked for every subscription that a file reaches.
+///
+/// ```
+/// use outport_transform::output_ext;
+/// use serde_json::json;
+/// assert_eq!(output_ext("json-to-csv", &json!({})), Some("csv"));
+/// assert_eq!(output_ext("json-to-json", &json!({"output": {"compression": "gzip"}})), Some("ndjson.gz"));
+/// assert_eq!(output_ext("pass-through", &json!({})), None);
+/// ```
+pub fn output_ext(kind: &str, params: &Value) -> Option<&'static str> {
+    let is = |key: &str, word: &str| params.get("output").is_some_and(|output| output[key] == word);
+    let [plain, gzip, zstd] = match kind {
+        "json-to-csv" => ["csv", "csv.gz", "csv.zst"],
+        "json-to-json" | "csv-to-json" if is("format", JsonLayout::Array.as_str()) => {
+            ["json", "json.gz", "json.zst"]
+        }
+        "json-to-json" | "csv-to-json" => ["ndjson", "ndjson.gz", "ndjson.zst"],
+        _ => return None,
+    };
+    Some(if is("compression", Compression::Gzip.as_str()) {
+        gzip
+    } else if is("compression", Compression::Zstd.as_str()) {
+        zstd
+    } else {
+        plain
+    })
 }
 
 /// Makes the transform of a spec. `params` are the spec's settings: an object, or null for none (docs/MAPPING.md).
@@ -120,6 +142,41 @@ mod tests {
             assert!(build(kind.name, &Value::Null).is_ok(), "{}", kind.name);
             assert!(kind.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", kind.name);
         }
+    }
+
+    /// [`output_ext`] reads two settings by itself; the spec has to understand them the same.
+    #[test]
+    fn extensions_are_those_of_the_spec() {
+        use crate::spec::Conversion;
+        for kind in ["json-to-csv", "json-to-json", "csv-to-json"] {
+            for format in [None, Some("ndjson"), Some("array")] {
+                for compression in [None, Some("none"), Some("gzip"), Some("zstd")] {
+                    let format = format.filter(|_| kind != "json-to-csv");
+                    let mut output = serde_json::Map::new();
+                    output.extend(format.map(|word| ("format".to_owned(), json!(word))));
+                    output.extend(compression.map(|word| ("compression".to_owned(), json!(word))));
+                    let params = json!({ "output": output });
+                    let spec = Spec::read(kind, &params).unwrap();
+                    let format = match spec.conversion() {
+                        Conversion::JsonToCsv { .. } => "csv",
+                        Conversion::CsvToJson { output, .. } | Conversion::JsonToJson { output, .. } => {
+                            if output.layout == JsonLayout::Array {
+                                "json"
+                            } else {
+                                "ndjson"
+                            }
+                        }
+                    };
+                    let expected = match spec.compression() {
+                        Compression::None => format.to_owned(),
+                        Compression::Gzip => format!("{format}.gz"),
+                        Compression::Zstd => format!("{format}.zst"),
+                    };
+                    assert_eq!(output_ext(kind, &params), Some(expected.as_str()), "{kind} {params}");
+                }
+            }
+        }
+        assert_eq!(output_ext("json-to-csv", &Value::Null), Some("csv"));
     }
 
     #[test]

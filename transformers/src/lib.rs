@@ -11,7 +11,7 @@ mod transform;
 
 pub use drive::{Once, Output, run, run_with_rejects};
 pub use json_csv::{JsonToCsv, Limits, infer};
-pub use kinds::{KindInfo, build, kinds};
+pub use kinds::{KindInfo, build, kinds, output_ext};
 pub use pass_through::PassThrough;
 pub use spec::Spec;
 pub use transform::{About, Finish, OUT_FULL, Summary, Transform};

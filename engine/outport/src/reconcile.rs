@@ -8,10 +8,10 @@ use outport_core::version::version_of;
 use outport_core::{Fault, Millis, ObjectKey};
 use outport_store::enqueue::{self, Arrival, Dispatched};
 use outport_store::{Store, list};
+use outport_transform::output_ext;
 use serde::Serialize;
 
 use crate::roles::arrival::{Found, arrival, is_unfinished};
-use crate::roles::output_ext;
 
 /// Versions that the ledger is asked about at a time.
 const BATCH: usize = 500;

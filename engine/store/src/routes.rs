@@ -5,6 +5,7 @@ use outport_core::settings::RetryPolicy;
 use outport_core::{EndpointId, FileGroupId, Millis, SpecId, SubscriberId, SubscriptionId};
 
 use crate::Store;
+use crate::enqueue::OutputExt;
 use crate::error::StoreError;
 use crate::row::{get, id, json, maybe_id};
 use crate::sql::{Tx, args};
@@ -18,7 +19,9 @@ pub(crate) struct SubscriptionRow {
     pub subscriber_id: SubscriberId,
     pub endpoint_id: EndpointId,
     pub endpoint_revision: i32,
-    pub spec: Option<(SpecId, String)>,
+    pub spec: Option<SpecId>,
+    /// The extension of what the spec makes of a file, where it is not the file's own.
+    pub output_ext: Option<&'static str>,
     pub remote_name: String,
     pub priority: i16,
     pub retry_policy: RetryPolicy,
@@ -61,12 +64,16 @@ pub(crate) async fn dated_rules(tx: &Tx, bucket: &str) -> Result<Vec<(Millis, Ru
 
 /// The active subscriptions of a file group. `enabled` of the subscription and the subscriber count; a disabled
 /// endpoint only makes its deliveries wait.
-pub(crate) async fn subscriptions(tx: &Tx, group: FileGroupId) -> Result<Vec<SubscriptionRow>, StoreError> {
+pub(crate) async fn subscriptions(
+    tx: &Tx,
+    group: FileGroupId,
+    output_ext: OutputExt,
+) -> Result<Vec<SubscriptionRow>, StoreError> {
     let doing = tx.doing();
     let rows = tx
         .rows(
             "SELECT s.id, s.code, s.revision, s.subscriber_id, s.endpoint_id, e.revision AS endpoint_revision, \
-                    s.transform_spec_id, t.kind, s.remote_name, s.priority, s.retry_policy, \
+                    s.transform_spec_id, t.kind, t.params, s.remote_name, s.priority, s.retry_policy, \
                     s.on_unconfirmed, s.stale, s.ordering \
              FROM subscription s JOIN subscriber b ON b.id = s.subscriber_id JOIN endpoint e ON e.id = s.endpoint_id \
              LEFT JOIN transform_spec t ON t.id = s.transform_spec_id \
@@ -76,8 +83,8 @@ pub(crate) async fn subscriptions(tx: &Tx, group: FileGroupId) -> Result<Vec<Sub
         .await?;
     rows.iter()
         .map(|row| {
-            let spec: Option<SpecId> = maybe_id(row, "transform_spec_id", doing)?;
             let kind: Option<String> = get(row, "kind", doing)?;
+            let params: Option<serde_json::Value> = get(row, "params", doing)?;
             Ok(SubscriptionRow {
                 id: id(row, "id", doing)?,
                 code: get(row, "code", doing)?,
@@ -85,7 +92,8 @@ pub(crate) async fn subscriptions(tx: &Tx, group: FileGroupId) -> Result<Vec<Sub
                 subscriber_id: id(row, "subscriber_id", doing)?,
                 endpoint_id: id(row, "endpoint_id", doing)?,
                 endpoint_revision: get(row, "endpoint_revision", doing)?,
-                spec: spec.zip(kind),
+                spec: maybe_id(row, "transform_spec_id", doing)?,
+                output_ext: kind.zip(params).and_then(|(kind, params)| output_ext(&kind, &params)),
                 remote_name: get(row, "remote_name", doing)?,
                 priority: get(row, "priority", doing)?,
                 retry_policy: json(row, "retry_policy", doing)?,

@@ -92,7 +92,7 @@ async fn dispatch(bed: &Bed, round: &str, files: u32, shape: Shape) -> Result<()
                 }
                 let arrivals =
                     numbers.map(|n| world::arrival(&format!("{round}-{n}"))).collect::<Result<Vec<_>>>()?;
-                let answers = enqueue::dispatch_all(&store, &arrivals, |_| None).await;
+                let answers = enqueue::dispatch_all(&store, &arrivals, |_, _| None).await;
                 ensure!(answers.len() == arrivals.len(), "{} of {} answers", answers.len(), arrivals.len());
                 for dispatched in answers {
                     let dispatched = dispatched?;

@@ -110,7 +110,7 @@ async fn dispatch_beside(url: &str, key: &str) -> Result<()> {
         modified_at: None,
     };
     let store = Store::open(url).await?;
-    let dispatched = enqueue::dispatch(&store, &arrival, |_| None).await?;
+    let dispatched = enqueue::dispatch(&store, &arrival, |_, _| None).await?;
     store.close().await?;
     match dispatched {
         Dispatched::Routed { .. } => Ok(()),

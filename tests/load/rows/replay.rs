@@ -74,7 +74,7 @@ async fn planning(bed: &Bed, options: &Options, table: &mut Table, kind: Kind) -
     let mut took = Vec::new();
     let planned = loop {
         let began = Instant::now();
-        let planned = plan(&bed.store, &question(), |_| None).await?;
+        let planned = plan(&bed.store, &question(), |_, _| None).await?;
         took.push(began.elapsed().as_secs_f64());
         if took.len() >= options.rounds {
             break planned;
@@ -117,7 +117,7 @@ async fn creation(bed: &Bed, options: &Options, planned: &Plan) -> Result<Create
         let (mut created, mut spent) = (0, Duration::ZERO);
         while created < options.replayed {
             let began = Instant::now();
-            match step(&bed.store, replay, PAGE, |_| None).await? {
+            match step(&bed.store, replay, PAGE, |_, _| None).await? {
                 Step::Page { created: some, skipped: 0, last: false } => created += u64::from(some),
                 other => bail!("a page was not created: {other:?}"),
             }

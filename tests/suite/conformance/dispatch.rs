@@ -152,7 +152,7 @@ async fn concurrent_dispatchers_agree(world: World) {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..4 {
             let (store, arrival) = (world.store.clone(), arrival(&format!("f{round}"), "v1"));
-            tasks.spawn(async move { dispatch(&store, &arrival, |_| Some("csv")).await.unwrap() });
+            tasks.spawn(async move { dispatch(&store, &arrival, |_, _| Some("csv")).await.unwrap() });
         }
         let outcomes = tasks.join_all().await;
         let routed = outcomes.iter().filter(|o| matches!(o, Dispatched::Routed { .. })).count();
@@ -163,7 +163,7 @@ async fn concurrent_dispatchers_agree(world: World) {
 
 /// What became of each, in a word.
 async fn words(world: &World, arrivals: &[Arrival]) -> Vec<&'static str> {
-    let answers = dispatch_all(&world.store, arrivals, |_| Some("csv")).await;
+    let answers = dispatch_all(&world.store, arrivals, |_, _| Some("csv")).await;
     let word = |answer: &Result<Dispatched, _>| match answer {
         Ok(Dispatched::Routed { .. }) => "routed",
         Ok(Dispatched::Unrouted { .. }) => "unrouted",
@@ -218,7 +218,7 @@ async fn concurrent_dispatchers_of_many_agree(world: World) {
             // In no common order: they wait for each other's rows.
             arrivals.rotate_left(2 * n);
             let store = world.store.clone();
-            tasks.spawn(async move { dispatch_all(&store, &arrivals, |_| None).await });
+            tasks.spawn(async move { dispatch_all(&store, &arrivals, |_, _| None).await });
         }
         let mut routed = 0;
         for answer in tasks.join_all().await.into_iter().flatten() {

@@ -39,7 +39,7 @@ async fn enqueue_races_claim(world: World) {
         });
     }
     for n in 0..FILES {
-        dispatch(&world.store, &arrival(&format!("f{n}"), "v1"), |_| None).await.unwrap();
+        dispatch(&world.store, &arrival(&format!("f{n}"), "v1"), |_, _| None).await.unwrap();
     }
     enqueued.store(true, Ordering::SeqCst);
     let got: usize = claimers.join_all().await.into_iter().sum();

@@ -135,7 +135,7 @@ impl World {
     }
 
     pub async fn dispatch(&self, arrival: &Arrival) -> Dispatched {
-        enqueue::dispatch(&self.store, arrival, |_| Some("csv")).await.unwrap()
+        enqueue::dispatch(&self.store, arrival, |_, _| Some("csv")).await.unwrap()
     }
 
     pub async fn claim(&self) -> Claim {

@@ -90,9 +90,9 @@ mod verbs {
     pub async fn dispatch(world: World, proxy: Arc<Proxy>, at: Cut) {
         proxy.cut(at);
         let arrival = arrival("f", "v1");
-        outage(enqueue::dispatch(&world.store, &arrival, |_| None).await);
+        outage(enqueue::dispatch(&world.store, &arrival, |_, _| None).await);
         // The event was not acknowledged, and comes again.
-        let again = enqueue::dispatch(&world.store, &arrival, |_| None).await.unwrap();
+        let again = enqueue::dispatch(&world.store, &arrival, |_, _| None).await.unwrap();
         let committed = matches!(again, Dispatched::Duplicate { .. });
         assert_eq!(committed, at == Cut::BeforeTheAnswer, "{again:?}");
         assert_eq!(world.number("SELECT count(*) AS n FROM file").await, 1);

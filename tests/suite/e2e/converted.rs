@@ -7,7 +7,14 @@ use outport_tests::site::{FolderWatch, Partner, Site, definitions};
 
 use super::on_both;
 
-on_both!(a_late_column_from_a_folder, a_late_column_from_s3, a_spec_and_its_rejects, too_many_bad);
+on_both!(
+    a_late_column_from_a_folder,
+    a_late_column_from_s3,
+    a_spec_and_its_rejects,
+    too_many_bad,
+    what_is_refused_leaves_nothing,
+    a_compressed_output_says_so,
+);
 
 /// More than is held for finding columns (8 MiB), and a key that only the last record has: rows are written, and thrown away.
 fn late() -> (String, String) {
@@ -117,6 +124,82 @@ fn too_many_bad(site: Site) {
     let left: Vec<_> = std::fs::read_dir(site.data().join("artifacts/outputs")).unwrap().collect();
     assert!(left.is_empty(), "neither rows nor rejects: {left:?}");
     assert!(!server.folder().join("a.csv").exists());
+    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    site.assert_invariants().unwrap();
+}
+
+/// Each bad in its last bytes, behind more than what is held for finding columns: rows were written when it was found.
+fn bad_at_the_end() -> Vec<(&'static str, Vec<u8>, &'static str, String)> {
+    let (good, _) = late();
+    let records = good.lines().count() as u64;
+    let (line, bytes) = (records + 1, good.len() as u64);
+    let behind = |end: &[u8]| [good.as_bytes(), end].concat();
+    let array = format!("[{}", good.trim_end().replace('\n', ",\n"));
+    let place = |at: u64, path: &str| format!("record {line} (line {line}, byte {}{path})", bytes + at);
+    vec![
+        (
+            "deep",
+            behind(format!("{{\"id\":{}", "[".repeat(100_000)).as_bytes()),
+            "json.depth",
+            place(133, ", at /id"),
+        ),
+        ("twice", behind(b"{\"id\":1,\"id\":2}\n"), "json.duplicate_key", place(12, ", at /id")),
+        ("surrogate", behind(b"{\"id\":\"\\ud800\"}\n"), "json.utf8", place(13, ", at /id")),
+        ("nul", behind(b"{\"id\":\"\0\"}\n"), "json.syntax", place(7, ", at /id")),
+        ("utf8", behind(b"{\"id\":\"\xff"), "json.utf8", place(7, ", at /id")),
+        (
+            "truncated",
+            array.clone().into_bytes(),
+            "json.truncated",
+            format!("(line {records}, byte {})", array.len()),
+        ),
+        (
+            "garbage",
+            (array.clone() + "]x").into_bytes(),
+            "json.syntax",
+            format!("(line {records}, byte {})", array.len() + 1),
+        ),
+    ]
+}
+
+fn what_is_refused_leaves_nothing(site: Site) {
+    let server = need!(OpenSsh::start(Config::default()));
+    site.apply(&[Partner::at("acme", &server)]).unwrap();
+    let mut up = site.up().unwrap();
+    let bad = bad_at_the_end();
+    for (name, content, ..) in &bad {
+        site.put(&format!("{name}.json"), content).unwrap();
+    }
+    for (name, ..) in &bad {
+        site.wait_for_state(&format!("{name}.json"), "acme/sftp", "failed", 0).unwrap();
+    }
+    let transforms = site.json(["transform", "list"]).unwrap();
+    for (name, _, code, place) in &bad {
+        let key = format!("{name}.json");
+        let transform = transforms.as_array().unwrap().iter().find(|one| one["key"] == *key).unwrap();
+        assert_eq!(transform["fault_code"], *code, "{transform}");
+        let fault = transform["fault"].as_str().unwrap();
+        assert!(fault.contains(place.as_str()), "{place} is not in {fault}");
+    }
+    let left: Vec<_> = std::fs::read_dir(site.data().join("artifacts/outputs")).unwrap().collect();
+    assert!(left.is_empty(), "drafts of files that were refused: {left:?}");
+    let sent: Vec<_> = std::fs::read_dir(server.folder()).unwrap().collect();
+    assert!(sent.is_empty(), "{sent:?}");
+    assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
+    site.assert_invariants().unwrap();
+}
+
+fn a_compressed_output_says_so(site: Site) {
+    let server = need!(OpenSsh::start(Config::default()));
+    let file = with_spec(&site, &server, "[transform.params.output]\ncompression = \"gzip\"\n");
+    site.done(["apply", &file]).unwrap();
+    let mut up = site.up().unwrap();
+    site.put("in/a.ndjson", "{\"a\":1}\n").unwrap();
+    site.wait_for_state("in/a.ndjson", "acme/sftp", "delivered", 0).unwrap();
+    let sent = server.folder().join("a.csv.gz");
+    assert!(std::fs::read(&sent).unwrap().starts_with(&[0x1f, 0x8b]), "RFC 1952, 2.3.1");
+    let read = site.done(["transform", "csv-to-json", sent.to_str().unwrap(), "-"]).unwrap();
+    assert_eq!(read.stdout, "{\"a\":\"1\"}\n");
     assert_eq!(up.stop(site.limit(30)).unwrap().code(), Some(0), "{}", up.log());
     site.assert_invariants().unwrap();
 }

@@ -27,7 +27,6 @@ use leases::Leases;
 pub use maintainer::Workforce;
 pub use notifier::TOPIC;
 pub use sender::Throttles;
-pub use transformer::output_ext;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,11 +17,6 @@ use super::{after_failure, drained};
 use crate::crash_point::{self, Point};
 use crate::engine::{Engine, ours};
 
-/// Which extension the output of a kind has; `None` keeps the file's own.
-pub fn output_ext(kind: &str) -> Option<&'static str> {
-    outport_transform::kinds().iter().find(|known| known.name == kind).and_then(|known| known.output_ext)
-}
-
 pub async fn run(engine: Arc<Engine>, leases: Arc<Leases>, wanted: Wanted) -> Result<(), Fault> {
     let room = Arc::new(Semaphore::new(usize::from(engine.workers.transforms)));
     let mut running = JoinSet::new();

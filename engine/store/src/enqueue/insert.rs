@@ -199,9 +199,9 @@ impl<'a> Work<'a> {
         }
         for (subscription, planned) in plan {
             let mut new = New { id: new_id(), file: file.id, subscription, planned, transform: None };
-            match (planned, &subscription.spec) {
+            match (planned, subscription.spec) {
                 (Planned::Refused { .. }, _) => {}
-                (Planned::Delivery(_), Some((spec, _))) => new.transform = specs.get(spec).copied(),
+                (Planned::Delivery(_), Some(spec)) => new.transform = specs.get(&spec).copied(),
                 (Planned::Delivery(_), None) if subscription.fifo => {
                     self.ready.add_in_order(subscription.id);
                 }

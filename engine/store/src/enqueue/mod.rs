@@ -109,8 +109,8 @@ impl Snapshot {
     }
 }
 
-/// Which extension the output of a transform kind has; `None` keeps the file's own.
-pub type OutputExt = fn(kind: &str) -> Option<&'static str>;
+/// Which extension the output of a transform of this kind and these settings has; `None` keeps the file's own.
+pub type OutputExt = fn(kind: &str, params: &serde_json::Value) -> Option<&'static str>;
 
 /// How far before its turn the due time of delivery `d` lies, in SQL. Its first one; a retry has none, and seems to have
 /// waited that much less than it has.
@@ -274,7 +274,7 @@ impl Routing {
     /// The specs of the transforms it needs: five subscribers of one spec cost one transform.
     fn specs(&self) -> BTreeSet<SpecId> {
         let needed = self.plan().iter().filter(|(_, planned)| matches!(planned, Planned::Delivery(_)));
-        needed.filter_map(|(subscription, _)| subscription.spec.as_ref().map(|(spec, _)| *spec)).collect()
+        needed.filter_map(|(subscription, _)| subscription.spec).collect()
     }
 
     fn outcome(&self, file: FileId) -> Dispatched {

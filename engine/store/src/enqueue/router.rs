@@ -53,13 +53,15 @@ impl Router {
         let group = rule.file_group_id;
         let subscriptions = match self.subscriptions.entry(group) {
             Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(new) => new.insert(routes::subscriptions(tx, group).await?).clone(),
+            Entry::Vacant(new) => {
+                new.insert(routes::subscriptions(tx, group, self.output_ext).await?).clone()
+            }
         };
         let end = if subscriptions.is_empty() {
             Route::Unrouted
         } else {
             let facts = FileFacts { key: &event.key, arrived_at: now };
-            Route::Routed(planned(tx, &facts, &captures, subscriptions, self.output_ext).await?)
+            Route::Routed(planned(tx, &facts, &captures, subscriptions).await?)
         };
         Ok(Routing { group: Some(group), end })
     }
@@ -71,7 +73,6 @@ pub(crate) async fn planned(
     facts: &FileFacts<'_>,
     captures: &Captures,
     rows: Vec<SubscriptionRow>,
-    output_ext: OutputExt,
 ) -> Result<Vec<(SubscriptionRow, Planned)>, StoreError> {
     let mut result = Vec::new();
     for row in rows {
@@ -92,8 +93,8 @@ pub(crate) async fn planned(
             subscriber_id: row.subscriber_id,
             endpoint_id: row.endpoint_id,
             active: true,
-            spec: row.spec.as_ref().map(|(spec, _)| *spec),
-            output_ext: row.spec.as_ref().and_then(|(_, kind)| output_ext(kind)).map(str::to_owned),
+            spec: row.spec,
+            output_ext: row.output_ext.map(str::to_owned),
             remote_name: template,
             priority: Priority::new(row.priority).unwrap_or_default(),
             next_sequence,

@@ -46,7 +46,7 @@ pub(super) async fn decide(
     let rows = tx.rows(&sql, arguments.0).await?;
     let files = rows.iter().map(|row| file_row(row, tx.doing())).collect::<Result<Vec<_>, _>>()?;
     let ids: Vec<Uuid> = files.iter().map(|file| file.id).collect();
-    let mut today = Today::load(tx, &order.filter).await?;
+    let mut today = Today::load(tx, &order.filter, output_ext).await?;
     let pairs = Pairs::load(tx, &ids).await?;
     let mut generations = pair::generations(tx, &ids).await?;
     let mut items = Vec::new();
@@ -54,7 +54,7 @@ pub(super) async fn decide(
         if order.filter.name.as_ref().is_some_and(|glob| !glob.matches(&file.key, "")) {
             continue;
         }
-        if let Some(item) = one(tx, order, &file, &pairs, &mut today, &mut generations, output_ext).await? {
+        if let Some(item) = one(tx, order, &file, &pairs, &mut today, &mut generations).await? {
             items.push(item);
         }
     }
@@ -162,7 +162,6 @@ async fn one(
     pairs: &Pairs,
     today: &mut Today,
     generations: &mut Generations,
-    output_ext: OutputExt,
 ) -> Result<Option<Item>, StoreError> {
     let skipped = |skip: Skip| {
         let shown = Shown {
@@ -219,7 +218,7 @@ async fn one(
     }
     let facts = FileFacts { key: &key, arrived_at: file.arrived_at };
     let rows: Vec<SubscriptionRow> = go.iter().map(|(row, ..)| row.clone()).collect();
-    let planned = enqueue::planned(tx, &facts, &captures, rows, output_ext).await?;
+    let planned = enqueue::planned(tx, &facts, &captures, rows).await?;
     let (mut drafts, mut transforms) = (Vec::new(), BTreeMap::<Uuid, NewTransform>::new());
     for ((row, planned), (_, source, at)) in planned.into_iter().zip(go) {
         let Planned::Delivery(planned) = planned else {

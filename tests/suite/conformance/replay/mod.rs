@@ -39,7 +39,7 @@ pub fn request(question: Question, key: &str) -> Request {
     }
 }
 
-pub fn csv(_kind: &str) -> Option<&'static str> {
+pub fn csv(_kind: &str, _params: &serde_json::Value) -> Option<&'static str> {
     Some("csv")
 }
 

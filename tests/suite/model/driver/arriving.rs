@@ -37,6 +37,6 @@ impl Driver<'_> {
 
     pub(super) async fn dispatch(&self, key: usize, version: usize) -> anyhow::Result<Dispatched> {
         let arrival = arrival(KEYS[key], &format!("v{version}"));
-        Ok(enqueue::dispatch(&self.world.store, &arrival, |_| None).await?)
+        Ok(enqueue::dispatch(&self.world.store, &arrival, |_, _| None).await?)
     }
 }

@@ -25,7 +25,7 @@ impl Driver<'_> {
         let filter = Filter { state: state.copied().collect(), ..Filter::default() };
         let states: Vec<DeliveryState> = filter.state.iter().filter_map(|s| s.delivery_state()).collect();
         let question = Question { mode: ReplayMode::Redeliver, config: ReplayConfig::Current, filter };
-        let plan = plan(store, &question, |_| None).await?;
+        let plan = plan(store, &question, |_, _| None).await?;
         let request = Request {
             question,
             per_minute: None,
@@ -37,7 +37,7 @@ impl Driver<'_> {
         let (mut made, mut left_out) = (0, 0);
         loop {
             // Small pages: the cursor has to do its part.
-            match run::step(store, id, 2, |_| None).await? {
+            match run::step(store, id, 2, |_, _| None).await? {
                 Step::Page { created, skipped, last } => {
                     (made, left_out) = (made + created as usize, left_out + skipped as usize);
                     if last {

@@ -12,6 +12,7 @@ use outport_store::replay::run::{self, Step};
 use outport_store::replay::start::{Request, Started, known, start};
 use outport_store::replay::view;
 use outport_store::{Store, StoreError};
+use outport_transform::output_ext;
 
 use self::arguments::{Asked, Order, Parsed};
 pub use self::arguments::{ReplayCommand, parse};
@@ -20,7 +21,6 @@ use super::database::existing_store;
 use super::read::found;
 use crate::config::Config;
 use crate::output::{self, Format};
-use crate::roles::output_ext;
 
 fn fault(error: StoreError) -> Fault {
     error.fault()

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::crash_point::{self, Point};
 use crate::engine::{Engine, ours};
-use crate::roles::transformer;
 use crate::storage::{Folders, ORIGINALS};
 
 /// What there is to record of a file.
@@ -125,7 +124,7 @@ pub(super) async fn record(
     if arrivals.is_empty() {
         return taken;
     }
-    let answers = enqueue::dispatch_all(&engine.store, &arrivals, transformer::output_ext).await;
+    let answers = enqueue::dispatch_all(&engine.store, &arrivals, outport_transform::output_ext).await;
     crash_point::reached(Point::AfterDispatch);
     for ((arrived, arrival), answer) in files.into_iter().zip(arrivals).zip(answers) {
         let recorded = recorded(engine, &arrival, answer).await;

@@ -102,7 +102,7 @@ mod tests {
             signature: None,
             modified_at: None,
         };
-        dispatch(&store, &arrival, |_| None).await.unwrap();
+        dispatch(&store, &arrival, |_, _| None).await.unwrap();
         assert_eq!(collect_below(&store, &objects, (ORIGINALS, ""), 1).await.unwrap(), 0, "all are young");
         assert_eq!(collect_below(&store, &objects, (ORIGINALS, ""), Millis::MAX).await.unwrap(), 1);
         assert!(objects.head(ORIGINALS, "mine").await.unwrap().is_some());

@@ -6,10 +6,11 @@ use std::time::Duration;
 use outport_core::ReplayId;
 use outport_store::StoreError;
 use outport_store::replay::run::{self, PAGE, Step};
+use outport_transform::output_ext;
 
 use crate::crash_point::{self, Point};
 use crate::engine::Engine;
-use crate::roles::{after_failure, output_ext};
+use crate::roles::after_failure;
 
 /// Looks for replays every fifth poll (5 s): one statement, so that an idle engine stays far below its two a second.
 /// Nobody waits for less; and a page is created up to 60 s ahead.

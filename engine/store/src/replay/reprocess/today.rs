@@ -7,6 +7,7 @@ use outport_core::replay::Filter;
 use outport_core::route::Rule;
 use uuid::Uuid;
 
+use crate::enqueue::OutputExt;
 use crate::error::StoreError;
 use crate::routes::{self, SubscriptionRow};
 use crate::row::get;
@@ -25,11 +26,12 @@ pub(super) struct Today {
     parties: BTreeMap<Uuid, Party>,
     rules: BTreeMap<String, Vec<Rule>>,
     subscriptions: BTreeMap<FileGroupId, Vec<SubscriptionRow>>,
+    output_ext: OutputExt,
 }
 
 impl Today {
     /// All subscriptions, the retired ones too: a file may have failed for one of those.
-    pub async fn load(tx: &Tx, filter: &Filter) -> Result<Self, StoreError> {
+    pub async fn load(tx: &Tx, filter: &Filter, output_ext: OutputExt) -> Result<Self, StoreError> {
         let doing = tx.doing();
         let rows = tx
             .rows(
@@ -50,7 +52,7 @@ impl Today {
             let party = Party { subscriber, endpoint, reachable: get(&row, "reachable", doing)?, wanted };
             parties.insert(get(&row, "id", doing)?, party);
         }
-        Ok(Self { parties, rules: BTreeMap::new(), subscriptions: BTreeMap::new() })
+        Ok(Self { parties, rules: BTreeMap::new(), subscriptions: BTreeMap::new(), output_ext })
     }
 
     /// Whether the filter means this subscription.
@@ -84,7 +86,7 @@ impl Today {
         if let Some(rows) = self.subscriptions.get(&group) {
             return Ok(rows.clone());
         }
-        let mut rows = routes::subscriptions(tx, group).await?;
+        let mut rows = routes::subscriptions(tx, group, self.output_ext).await?;
         rows.retain(|row| self.wants(row.id.uuid()));
         self.subscriptions.insert(group, rows.clone());
         Ok(rows)

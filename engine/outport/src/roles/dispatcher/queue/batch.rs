@@ -7,14 +7,15 @@ use outport_aws::{Message, Queue};
 use outport_core::event::parse;
 use outport_store::StoreError;
 use outport_store::enqueue::{self, Arrival};
+use outport_transform::output_ext;
 
 use super::QueueIntake;
 use crate::crash_point::{self, Point};
 use crate::engine::Engine;
 use crate::metrics::Ignored;
+use crate::roles::after_failure;
 use crate::roles::arrival::{Found, Looked, Rejected, find};
 use crate::roles::dispatcher::recording::report;
-use crate::roles::{after_failure, output_ext};
 use crate::storage::S3;
 
 /// Messages in our hands.
