@@ -13,6 +13,7 @@ mod limits;
 mod mapping;
 mod outcome;
 mod shared_cases;
+mod special;
 mod suite;
 mod threads;
 mod wrapped;

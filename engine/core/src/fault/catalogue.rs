@@ -138,7 +138,7 @@ codes! {
         "export the file as UTF-8 and upload it again";
     JSON_DUPLICATE_KEY = "json.duplicate_key", Input, Never,
         "one object holds the same key twice",
-        "the two values cannot both go into one cell; correct the file at its source";
+        "correct the file at its source, or say which of the two counts: `input.duplicate_keys` of a mapping spec";
     JSON_NOT_RECORDS = "json.not_records", Input, Never,
         "a record is not a JSON object",
         "send objects: one per line, one after the other, in one array, or a single one";
@@ -147,13 +147,13 @@ codes! {
         "rename one of the two keys at the source";
     JSON_DEPTH = "json.depth", Input, Never,
         "a record is nested more deeply than the limit",
-        "flatten the records at their source";
+        "flatten the records at their source, or raise `input.max_depth` in a mapping spec";
     JSON_RECORD_TOO_LARGE = "json.record_too_large", Input, Never,
         "one record is larger than the limit",
-        "if the file is one object around its records, send the array of records by itself or one record a line";
+        "if the file is one object around its records, say where their array is: `input.records` of a mapping spec; for records that are so large there is `input.max_record_bytes`";
     JSON_TOO_MANY_COLUMNS = "json.too_many_columns", Input, Never,
         "the records need more columns than the limit",
-        "keys that are data (ids, dates) make a column each; turn them into values at the source";
+        "keys that are data (ids, dates) make a column each: name the columns you want in a mapping spec, or raise its `output.max_columns`";
     CSV_SYNTAX = "csv.syntax", Input, Never,
         "the input is not CSV at the place that the message names",
         "correct the quotes at the source: a cell with a quote in it is quoted, and that quote is doubled (RFC 4180)";

@@ -263,7 +263,7 @@ impl Scanner {
         match sink.pointer() {
             // A first record without end, most of it one array, is an object wrapped around the real records.
             Some(path) if self.records == 1 && self.in_array() => fault.with_hint(format!(
-                "if the array at {path} holds the records, send that array by itself, or one record a line"
+                "if the array at {path} holds the records, say so in a mapping spec: input.records = \"{path}\""
             )),
             _ => fault,
         }
