@@ -53,6 +53,7 @@ run_tests() {
     say "tested in $((SECONDS - started)) s"
     [ "$status" != 124 ] || say "stopped: the tests took longer than $limit s"
     test_deploy "$set" "$log" "$@" || status=1
+    test_unsafe_code "$set" "$log" "$@" || status=1
 
     # What a test started ends with its process, but the kernel takes a moment.
     for _ in {1..20}; do
