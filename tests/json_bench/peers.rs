@@ -14,7 +14,7 @@ pub const PANDAS: &str = "with_pandas.py";
 
 /// What lies beside the inputs: called with input, output, shape and number of threads.
 pub const FILES: [(&str, &str); 4] = [
-    (WRAPPED_SPEC, "records = \"/items\"\n"),
+    (WRAPPED_SPEC, "[input]\nrecords = \"/items\"\n"),
     (DUCKDB, include_str!("peers/with_duckdb.py")),
     (POLARS, include_str!("peers/with_polars.py")),
     (PANDAS, include_str!("peers/with_pandas.py")),
