@@ -117,7 +117,7 @@ pub fn run<R: Read>(
     run_with_rejects(transform, open, out, &mut Nowhere)
 }
 
-/// Like [`run`], and writes what is rejected to `rejects`, where `run` throws it away.
+/// Like [`run`], and writes what is rejected to `rejects`, where `run` throws it away. `rejects` has to be able to start over.
 ///
 /// # Errors
 /// As [`run`].
@@ -157,10 +157,10 @@ pub fn run_with_rejects<R: Read>(
             write_out(rejects, &mut rejected)?;
             match finish {
                 Finish::More => {}
-                // Nothing was written to what cannot start over.
-                Finish::Again if !out.can_start_over() => break,
                 Finish::Again => {
-                    out.start_over()
+                    // Nothing was written to what cannot start over. What was rejected is rejected again.
+                    let anew = if out.can_start_over() { out.start_over() } else { Ok(()) };
+                    anew.and_then(|()| rejects.start_over())
                         .map_err(|error| io_fault("start the transform's output anew", &error))?;
                     break;
                 }

@@ -7,7 +7,7 @@ use super::fast::Fast;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::reading::Stage;
-use super::scanner::Scanner;
+use super::scanner::{Rules, Scanner};
 use super::schema::Schema;
 use super::sink::{Flow, Kind, Sink};
 
@@ -15,13 +15,25 @@ use super::sink::{Flow, Kind, Sink};
 #[derive(Debug, Clone)]
 pub(super) struct Discover {
     limits: Limits,
+    /// A record of a stream stands on one line.
+    by_lines: bool,
     pub(super) schema: Schema,
     pub(super) cursor: Cursor,
 }
 
 impl Discover {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, schema: Schema::new(), cursor: Cursor::default() }
+        Self { limits, by_lines: false, schema: Schema::new(), cursor: Cursor::default() }
+    }
+
+    /// The same for records of which each stands on one line.
+    pub(super) fn by_lines(self, by_lines: bool) -> Self {
+        Self { by_lines, ..self }
+    }
+
+    /// What a scanner has to keep to that goes ahead with records of the same input.
+    pub(super) fn rules(&self) -> Rules {
+        Rules { by_lines: self.by_lines, ..Rules::default() }
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -131,7 +143,7 @@ impl Discovery {
     fn learn(&mut self) {
         self.strict += 1;
         if self.strict >= self.patience && self.known_changes != self.sink.schema.changes() {
-            self.known = Some(Fast::to_know(&self.sink.schema, self.sink.limits));
+            self.known = Some(Fast::to_know(&self.sink.schema, self.sink.limits, self.sink.by_lines));
             self.known_changes = self.sink.schema.changes();
             self.strict = 0;
             self.patience = self.patience.saturating_mul(2).min(1 << 16);

@@ -133,7 +133,9 @@ impl Emission {
         dialect.header(&names, &mut header);
         let columns = names.len();
         let limits = discover.limits();
-        let fast = dialect.is_simple().then(|| Fast::to_rows(&discover.schema, limits, dialect));
+        let fast = dialect
+            .is_simple()
+            .then(|| Fast::to_rows(&discover.schema, limits, dialect, discover.rules().by_lines));
         Ok(Self {
             sink: Emit {
                 discover,
@@ -170,7 +172,8 @@ impl Emission {
     ) -> Run {
         // The cursor tells records apart by their numbers, so each run goes on counting.
         let counted = self.sink.discover.cursor.record();
-        let mut scanner = Scanner::at_record(self.sink.discover.limits(), separator, counted);
+        let mut scanner = Scanner::at_record(self.sink.discover.limits(), separator, counted)
+            .with_rules(self.sink.discover.rules());
         let mut run = Run::default();
         while rows.len() < most
             && run.bytes < piece.len()

@@ -137,6 +137,8 @@ impl JsonToCsv {
         transform.dialect = Dialect::of(output);
         transform.rules =
             Rules { layout: input.layout, by_lines: input.layout == Layout::Ndjson, ..Rules::default() };
+        let discover = Discover::new(limits).by_lines(transform.rules.by_lines);
+        transform.phase = Phase::Front { discovery: Discovery::new(discover), held: Vec::new() };
         let records = input.records.as_ref().map(|path| path.keys()).unwrap_or_default();
         transform.with_records(records.iter().map(String::as_str))
     }

@@ -99,6 +99,11 @@ impl Reading {
         if self.cut.is_open() { None } else { self.scanner.separator() }
     }
 
+    /// Bytes of a character that the end of a chunk has cut: taken, and not seen by the scanner yet.
+    pub(super) fn held(&self) -> u64 {
+        self.cut.len() as u64
+    }
+
     /// Whether the records stand in an array.
     pub(super) fn is_array(&self) -> bool {
         self.scanner.is_array()

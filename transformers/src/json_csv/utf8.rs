@@ -34,6 +34,11 @@ impl Cut {
         self.len = part.len();
     }
 
+    /// How many bytes are kept.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Whether a character waits for its rest.
     pub(super) fn is_open(&self) -> bool {
         self.len > 0

@@ -2,6 +2,7 @@
 // Helpers of tests are tests too; clippy.toml's allowance covers only functions marked #[test].
 #![allow(clippy::unwrap_used)]
 
+mod apart;
 mod cases;
 mod contract;
 mod csv_to_json;

@@ -59,6 +59,8 @@ pub(super) struct Fast {
     path: Path,
     places: Places,
     record_bytes: usize,
+    /// A record with a line feed in it is not for this way.
+    by_lines: bool,
     delimiter: u8,
     line_end: &'static [u8],
     gather: u32,
@@ -66,8 +68,10 @@ pub(super) struct Fast {
 
 impl Fast {
     /// Rows of a schema that is settled.
-    pub(super) fn to_rows(schema: &Schema, limits: Limits, dialect: &Dialect) -> Self {
-        Self::new(Shape::of(schema, |node| schema.column(node)), limits, dialect.delimiter, dialect.line_end)
+    pub(super) fn to_rows(schema: &Schema, limits: Limits, dialect: &Dialect, by_lines: bool) -> Self {
+        let Dialect { delimiter, line_end, .. } = *dialect;
+        let fast = Self::new(Shape::of(schema, |node| schema.column(node)), limits, delimiter, line_end);
+        Self { by_lines, ..fast }
     }
 
     /// How the first member of a record begins, with the record's `{`; none if records have no members.
@@ -76,8 +80,9 @@ impl Fast {
     }
 
     /// Records that add nothing to a schema that still grows: where no value was seen, one would be something new.
-    pub(super) fn to_know(schema: &Schema, limits: Limits) -> Self {
-        Self::new(Shape::of(schema, |node| schema.has_value(node).then_some(0)), limits, b',', b"\n")
+    pub(super) fn to_know(schema: &Schema, limits: Limits, by_lines: bool) -> Self {
+        let shape = Shape::of(schema, |node| schema.has_value(node).then_some(0));
+        Self { by_lines, ..Self::new(shape, limits, b',', b"\n") }
     }
 
     fn new(shape: Shape, limits: Limits, delimiter: u8, line_end: &'static [u8]) -> Self {
@@ -87,6 +92,7 @@ impl Fast {
             path,
             shape,
             record_bytes: usize::try_from(limits.record_bytes).unwrap_or(usize::MAX),
+            by_lines: false,
             delimiter,
             line_end,
             gather: 0,
@@ -112,15 +118,14 @@ impl Fast {
         while row.out.len() < most {
             let mut lines = run.lines;
             let Some(inside) = begins(bytes, run.bytes, separator, &mut lines) else { break };
-            let start = row.out.len();
+            let (start, line) = (row.out.len(), lines);
             let mut read = Err(Stop::Order);
             if self.gather == 0 {
                 let Self { shape, path, .. } = self;
-                let at_lines = lines;
                 read = walk::record(bytes, inside, shape, path, &mut row, &mut lines);
                 if read == Err(Stop::Order) {
                     row.undo_row(start);
-                    lines = at_lines;
+                    lines = line;
                     self.gather = GATHERED;
                 }
             }
@@ -134,7 +139,7 @@ impl Fast {
                 }
             }
             match read {
-                Ok(end) if end - (inside - 1) <= self.record_bytes => {
+                Ok(end) if self.takes(end - (inside - 1), lines - line) => {
                     row.end_row(start, self.shape.columns, self.line_end);
                     run = Run { bytes: end, records: run.records + 1, lines };
                     separator = separator.behind_record();
@@ -148,6 +153,12 @@ impl Fast {
         run
     }
 
+    /// Whether a record of so many bytes and line feeds is right; the strict scanner says what is wrong with another.
+    #[inline(always)]
+    fn takes(&self, bytes: usize, line_feeds: u64) -> bool {
+        bytes <= self.record_bytes && (!self.by_lines || line_feeds == 0)
+    }
+
     /// Goes over records that add nothing to the schema.
     pub(super) fn known(&mut self, bytes: &[u8], separator: Separator) -> Run {
         let mut run = Run::default();
@@ -155,10 +166,11 @@ impl Fast {
         loop {
             let mut lines = run.lines;
             let Some(inside) = begins(bytes, run.bytes, separator, &mut lines) else { return run };
+            let line = lines;
             let Self { shape, path, .. } = self;
             let read = walk::record(bytes, inside, shape, path, &mut Nothing, &mut lines);
             match read {
-                Ok(end) if end - (inside - 1) <= self.record_bytes => {
+                Ok(end) if self.takes(end - (inside - 1), lines - line) => {
                     run = Run { bytes: end, records: run.records + 1, lines };
                     separator = separator.behind_record();
                 }

@@ -134,6 +134,10 @@ pub(super) fn record<C: Cells>(
             b'{' => {
                 let inside = step.first;
                 at = skip(bytes, at + 1, lines)?;
+                // The record and this one are open beside those in `open`.
+                if path.open.len() + 2 > deepest {
+                    return Err(Stop::Unusual);
+                }
                 if byte(bytes, at) == b'}' {
                     at += 1;
                 } else {

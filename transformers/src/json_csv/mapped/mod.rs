@@ -166,7 +166,8 @@ impl Mapped {
                 taken += self.leave_out(rest, fault)?;
                 continue;
             }
-            let before = self.reading.scanner.byte();
+            // What the scanner has still to see of the bytes before these.
+            let (before, held) = (self.reading.scanner.byte(), self.reading.held());
             let read = self.reading.take(rest, &mut self.stage, out);
             let is_by_lines = self.is_by_lines();
             let Some(quarantine) = &mut self.quarantine else {
@@ -186,8 +187,8 @@ impl Mapped {
                 }
                 // Only where a line is a record is it known where the next one begins.
                 Err(fault) if is_by_lines => {
-                    let read =
-                        usize::try_from(self.reading.scanner.byte() - before).unwrap_or(0).min(rest.len());
+                    let scanned = (self.reading.scanner.byte() - before).saturating_sub(held);
+                    let read = usize::try_from(scanned).unwrap_or(0).min(rest.len());
                     quarantine.read(&rest[..read]);
                     // Right in front of what is no UTF-8 a record may have ended that is bad too.
                     if let Some((bad, place)) = self.stage.bad.take() {

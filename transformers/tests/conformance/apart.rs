@@ -1,0 +1,103 @@
+//! What is set apart is exactly what is bad: no good record goes with it, and none of it is told twice.
+
+use base64ct::{Base64, Encoding};
+use outport_transform::{build, run_with_rejects};
+use serde_json::Value;
+
+use crate::mapping::{convert, run_cut};
+
+const QUARANTINE: &str = "[errors]\npolicy = \"quarantine\"\nmax_bad = 3\n";
+
+#[test]
+fn a_good_record_behind_a_bad_one_that_is_cut_inside_a_character() {
+    let columns = format!("{QUARANTINE}[[column]]\nname = \"a\"\nfrom = \"/a\"\n");
+    for spec in [QUARANTINE, &columns] {
+        for character in ["é", "€", "😀"] {
+            for bad in ["\n", "\"\n", "\",\n", "\u{1}\n"] {
+                let input =
+                    format!("{{\"a\":\"{character}{bad}{{\"a\":\"good\"}}\n{{\"a\":\"{character}\"}}\n");
+                let outcome = convert("json-to-csv", spec, &input).unwrap();
+                assert_eq!(outcome.out, format!("a\ngood\n{character}\n"), "{input:?}");
+                assert_eq!((outcome.summary.records, outcome.rejects.len()), (Some(3), 1), "{input:?}");
+                let raw = Base64::decode_vec(outcome.rejects[0]["raw_b64"].as_str().unwrap()).unwrap();
+                assert_eq!(raw, input.lines().next().unwrap().as_bytes(), "{input:?}");
+            }
+            // Cut by what reads blocks of its own, too.
+            let front = "p".repeat((256 << 10) - 7);
+            let input = format!("{{\"a\":\"{front}{character}\n{{\"a\":\"good\"}}\n");
+            let outcome = run_cut("json-to-csv", spec, input.as_bytes(), input.len()).unwrap();
+            assert_eq!((outcome.out.as_str(), outcome.rejects.len()), ("a\ngood\n", 1));
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_utf8_go_with_their_own_record() {
+    let input = b"{\"a\":\"x\xff\n{\"a\":\"\xe2\x82\n{\"a\":\"good\"}\n";
+    for length in 1..=input.len() {
+        let outcome = run_cut("json-to-csv", QUARANTINE, input, length).unwrap();
+        assert_eq!((outcome.out.as_str(), outcome.rejects.len()), ("a\ngood\n", 2), "chunks of {length}");
+    }
+}
+
+#[test]
+fn a_second_pass_rejects_the_same_once() {
+    let good = format!("{{\"a\":\"{}\"}}\n", "x".repeat(1000));
+    // A column that comes behind the front makes the second pass.
+    let input = format!("{{bad\n{}{{\"late\":1}}\n", good.repeat(9000));
+    let spec: Value = toml::from_str(QUARANTINE).unwrap();
+    let passes = std::cell::Cell::new(0);
+    let open = || {
+        passes.set(passes.get() + 1);
+        Ok(input.as_bytes())
+    };
+    let (mut out, mut rejects) = (Vec::new(), Vec::new());
+    let mut transform = build("json-to-csv", &spec).unwrap();
+    let summary = run_with_rejects(&mut *transform, open, &mut out, &mut rejects).unwrap();
+    assert_eq!((passes.get(), summary.rejected), (2, 1));
+    assert_eq!(rejects.iter().filter(|byte| **byte == b'\n').count(), 1);
+    // The same to what cannot take anything back.
+    let (mut once, mut again) = (outport_transform::Once(Vec::new()), Vec::new());
+    let mut transform = build("json-to-csv", &spec).unwrap();
+    run_with_rejects(&mut *transform, || Ok(input.as_bytes()), &mut once, &mut again).unwrap();
+    assert!(once.0 == out);
+    assert_eq!(again, rejects);
+}
+
+/// Held to a spec alone or by several threads, at any place, with columns found before or on the way.
+fn refused_everywhere(spec: &str, good: &str, bad: &str, code: &str) {
+    let params: Value = toml::from_str(spec).unwrap();
+    let before = good.repeat((9 << 20) / good.len());
+    for front in [String::new(), good.repeat(3), before] {
+        for behind in [String::new(), good.repeat(5)] {
+            let input = format!("{front}{bad}{behind}");
+            for threads in [1, 2, 4] {
+                let mut transform = build("json-to-csv", &params).unwrap();
+                transform.use_threads(threads);
+                let fault = outport_transform::run(&mut *transform, || Ok(input.as_bytes()), &mut Vec::new())
+                    .err()
+                    .unwrap_or_else(|| panic!("{bad:?} behind {} bytes, {threads} threads", front.len()));
+                let record = front.lines().count() + 1;
+                assert_eq!(fault.code.name, code, "{fault}");
+                assert!(fault.message.contains(&format!("record {record} ")), "{record}: {fault}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_record_a_line_is_one_record_a_line_everywhere() {
+    let spec = "[input]\nformat = \"ndjson\"\n";
+    refused_everywhere(spec, "{\"a\":1}\n", "{\"a\":\n1}\n", "json.syntax");
+    refused_everywhere(spec, "{\"a\":1}\n", "{\n\"a\":1}\n", "json.syntax");
+    refused_everywhere(spec, "{\"a\":[1]}\n", "{\"a\":[1,\n2]}\n", "json.syntax");
+}
+
+#[test]
+fn depth_counts_everywhere() {
+    let spec = "[input]\nmax_depth = 1\n";
+    refused_everywhere(spec, "{\"a\":1}\n", "{\"a\":{}}\n", "json.depth");
+    let spec = "[input]\nmax_depth = 2\n";
+    refused_everywhere(spec, "{\"a\":{\"b\":1}}\n", "{\"a\":{\"b\":{}}}\n", "json.depth");
+    refused_everywhere(spec, "{\"a\":[1]}\n", "{\"a\":[[]]}\n", "json.depth");
+}
