@@ -52,6 +52,9 @@ enum Read {
     Local(DateTime),
     /// A point in time, with the offset it came with.
     Time(Timestamp, Offset),
+    /// The same in the last hours of the year 9999, which jiff does not count any more (its times end at 9999-12-30T22:00:00Z, so
+    /// that every offset can show them). Banks write "for ever" so.
+    Beyond(DateTime, Offset),
 }
 
 impl Moment {
@@ -60,6 +63,7 @@ impl Moment {
             Read::Day(date) => date,
             Read::Local(local) => local.date(),
             Read::Time(time, offset) => self.zoned(time, offset).date(),
+            Read::Beyond(local, offset) => self.beyond(local, offset)?.date(),
         };
         match &self.write {
             MomentOut::Rfc3339 => append(out, "%Y-%m-%d", date, date),
@@ -68,17 +72,33 @@ impl Moment {
     }
 
     pub(super) fn write_time(&self, found: Found<'_>, out: &mut Vec<u8>) -> Result<Form, Why> {
-        let zoned = match self.read(spelling(found)?)? {
-            Read::Time(time, offset) => self.zoned(time, offset),
-            Read::Local(local) => self.place(local)?,
+        let (parts, date, is_utc) = match self.read(spelling(found)?)? {
+            Read::Time(time, offset) => parts_of(&self.zoned(time, offset)),
+            Read::Local(local) => {
+                let offset = self.place(local)?;
+                match offset.to_timestamp(local) {
+                    Ok(time) => parts_of(&self.zoned(time, offset)),
+                    Err(_) => parts_beyond(local, offset),
+                }
+            }
+            Read::Beyond(local, offset) => parts_beyond(self.beyond(local, offset)?, offset),
             Read::Day(_) => return Err(Why::NoTime),
         };
         let pattern = match &self.write {
             MomentOut::Pattern(pattern) => pattern,
-            MomentOut::Rfc3339 if *zoned.time_zone() == TimeZone::UTC => "%Y-%m-%dT%H:%M:%S%.fZ",
+            MomentOut::Rfc3339 if is_utc => "%Y-%m-%dT%H:%M:%S%.fZ",
             MomentOut::Rfc3339 => "%Y-%m-%dT%H:%M:%S%.f%:z",
         };
-        append(out, pattern, &zoned, zoned.date())
+        append(out, pattern, parts, date)
+    }
+
+    /// Such a time as it came; one that has to be converted to another zone cannot be counted.
+    fn beyond(&self, local: DateTime, offset: Offset) -> Result<DateTime, Why> {
+        match &self.tz {
+            None => Ok(local),
+            Some(zone) if *zone == TimeZone::UTC && offset == Offset::UTC => Ok(local),
+            Some(_) => Err(Why::NoSuchTime),
+        }
     }
 
     fn zoned(&self, time: Timestamp, offset: Offset) -> Zoned {
@@ -88,15 +108,12 @@ impl Moment {
         }))
     }
 
-    /// The time that a clock in `tz` showed. jiff would choose one in a gap or a fold; the other may be the
+    /// The offset of a time that a clock in `tz` showed. jiff would choose one in a gap or a fold; the other may be the
     /// right one, and an hour is much in a laboratory.
-    fn place(&self, local: DateTime) -> Result<Zoned, Why> {
+    fn place(&self, local: DateTime) -> Result<Offset, Why> {
         let zone = self.tz.as_ref().ok_or(Why::NoZone)?;
         match zone.to_ambiguous_timestamp(local).offset() {
-            AmbiguousOffset::Unambiguous { offset } => {
-                let time = offset.to_timestamp(local).map_err(|_| Why::NoSuchTime)?;
-                Ok(time.to_zoned(zone.clone()))
-            }
+            AmbiguousOffset::Unambiguous { offset } => Ok(offset),
             AmbiguousOffset::Gap { .. } => Err(Why::Skipped),
             AmbiguousOffset::Fold { .. } => Err(Why::Repeated),
         }
@@ -109,6 +126,8 @@ impl Moment {
         for format in &self.read {
             match format.read(text) {
                 Err(Why::Format) => {}
+                // Seconds that are too many are not milliseconds.
+                Err(why) if matches!(format, MomentIn::Unix) => return Err(why),
                 Err(why) => reason = why,
                 read => return read,
             }
@@ -133,8 +152,17 @@ impl MomentIn {
 }
 
 fn at(local: DateTime, offset: Offset) -> Result<Read, Why> {
-    let time = offset.to_timestamp(local).map_err(|_| Why::NoSuchTime)?;
-    Ok(Read::Time(time, offset))
+    Ok(offset.to_timestamp(local).map_or(Read::Beyond(local, offset), |time| Read::Time(time, offset)))
+}
+
+fn parts_of(zoned: &Zoned) -> (BrokenDownTime, Date, bool) {
+    (BrokenDownTime::from(zoned), zoned.date(), *zoned.time_zone() == TimeZone::UTC)
+}
+
+fn parts_beyond(local: DateTime, offset: Offset) -> (BrokenDownTime, Date, bool) {
+    let mut parts = BrokenDownTime::from(local);
+    parts.set_offset(Some(offset));
+    (parts, local.date(), offset == Offset::UTC)
 }
 
 /// Seconds since 1970, or the same counted in powers of ten of a second.
@@ -160,19 +188,48 @@ fn seconds(text: &str, power: u32) -> Result<Read, Why> {
 fn by_pattern(pattern: &str, text: &str) -> Result<Read, Why> {
     let parts = BrokenDownTime::parse(pattern, text).map_err(|_| Why::Format)?;
     if let Some(time) = parts.timestamp() {
-        return Ok(Read::Time(time, Offset::UTC));
+        let (back, ..) = parts_of(&time.to_zoned(TimeZone::UTC));
+        return spelt(pattern, text, &back, Read::Time(time, Offset::UTC));
     }
     if leap_second(&parts, pattern, text) {
         return Err(Why::LeapSecond);
     }
     if parts.hour().is_none() {
-        return parts.to_date().map(Read::Day).map_err(|_| Why::NoSuchTime);
+        let date = parts.to_date().map_err(|_| Why::NoSuchTime)?;
+        return spelt(pattern, text, &date.into(), Read::Day(date));
     }
     let local = parts.to_datetime().map_err(|_| Why::NoSuchTime)?;
-    match parts.offset() {
-        Some(offset) => at(local, offset),
-        None => Ok(Read::Local(local)),
+    let mut back = BrokenDownTime::from(local);
+    back.set_offset(parts.offset());
+    let read = match parts.offset() {
+        Some(offset) => at(local, offset)?,
+        None => Read::Local(local),
+    };
+    spelt(pattern, text, &back, read)
+}
+
+/// What was read, if the pattern writes it as it stood there. jiff reads more than that: `1/1/24` by `%m/%d/%Y` as the year 24, any
+/// blanks or none for a blank, a plus sign in front of a number.
+fn spelt(pattern: &str, text: &str, back: &BrokenDownTime, read: Read) -> Result<Read, Why> {
+    let back = back.to_string(pattern).map_err(|_| Why::Format)?;
+    // Names in any case; zeros at the end of a fraction are the writer's choice.
+    let has_fraction = pattern.contains('f') || pattern.contains('N');
+    let is_spelt = back.eq_ignore_ascii_case(text)
+        || (has_fraction && without_zeros(&back).eq_ignore_ascii_case(&without_zeros(text)));
+    if is_spelt { Ok(read) } else { Err(Why::Format) }
+}
+
+/// The same without the zeros at the end of what follows a point.
+fn without_zeros(text: &str) -> String {
+    let mut parts = text.split('.');
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        result += ".";
+        result += part[..digits].trim_end_matches('0');
+        result += &part[digits..];
     }
+    result
 }
 
 /// jiff reads second 60 as 59 and does not tell; written back, the text then has one 59 more than it had.

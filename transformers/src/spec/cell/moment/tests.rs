@@ -125,6 +125,50 @@ fn patterns() {
 }
 
 #[test]
+fn a_pattern_reads_what_it_writes_and_nothing_else() {
+    for (read, text, wanted) in [
+        ("%m/%d/%Y", "01/31/2024", Ok("2024-01-31")),
+        ("%m/%d/%Y", "1/1/24", Err(Why::Format)),
+        ("%m/%d/%Y", " 01/31/2024", Err(Why::Format)),
+        ("%d.%m.%Y", "01.01.+2024", Err(Why::Format)),
+        ("%d.%m.%Y", "01.01.24", Err(Why::Format)),
+        ("%Y%m%d", "+20240131", Err(Why::Format)),
+        ("%-d.%-m.%Y", "1.2.2024", Ok("2024-02-01")),
+        ("%-d.%-m.%Y", "01.02.2024", Err(Why::Format)),
+        ("%d-%b-%Y", "31-JAN-2024", Ok("2024-01-31")),
+        ("%d.%m.%y", "31.01.24", Ok("2024-01-31")),
+        ("%d.%m.%Y %H:%M", "01.01.202409:05", Err(Why::Format)),
+        ("%d.%m.%Y %H:%M", "01.01.2024\n09:05", Err(Why::Format)),
+        ("%d.%m.%Y %H:%M", "01.01.2024 09:05", Ok("2024-01-01")),
+        ("%d.%m.%Y %I:%M %p", "01.01.2024 09:05 pm", Ok("2024-01-01")),
+        ("%Y-%m-%d %H:%M:%S%.f", "2024-01-31 10:00:00.500", Ok("2024-01-31")),
+        ("%Y-%m-%d %H:%M:%S%.f", "2024-01-31 10:00:00", Ok("2024-01-31")),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-01-31T10:00:00+0100", Ok("2024-01-31")),
+        ("%s", "1706738400", Ok("2024-01-31")),
+    ] {
+        let moment = moment(&[pattern(read)], "rfc3339", None);
+        assert_eq!(date(&moment, text), wanted.map(str::to_owned), "{text} by {read}");
+    }
+}
+
+#[test]
+fn for_ever_is_a_time() {
+    let (rfc, unix) = ([MomentIn::Rfc3339], [MomentIn::Unix, MomentIn::UnixMs]);
+    for (read, zone, text, wanted) in [
+        (&rfc[..], None, "9999-12-31T23:59:59Z", Ok("9999-12-31T23:59:59Z")),
+        (&rfc, None, "9999-12-31T23:59:59.999+01:00", Ok("9999-12-31T23:59:59.999+01:00")),
+        (&rfc, Some("UTC"), "9999-12-31T23:59:59Z", Ok("9999-12-31T23:59:59Z")),
+        (&rfc, Some("UTC"), "9999-12-31T23:59:59", Ok("9999-12-31T23:59:59Z")),
+        (&rfc, Some("Europe/Berlin"), "9999-12-31T23:59:59", Ok("9999-12-31T23:59:59+01:00")),
+        (&rfc, Some("Europe/Berlin"), "9999-12-31T23:59:59Z", Err(Why::NoSuchTime)),
+        (&unix, None, "253402300799", Err(Why::NoSuchTime)),
+    ] {
+        assert_eq!(time(&moment(read, "rfc3339", zone), text), wanted.map(str::to_owned), "{text}");
+    }
+    assert_eq!(date(&moment(&rfc, "rfc3339", None), "9999-12-31T23:59:59Z").as_deref(), Ok("9999-12-31"));
+}
+
+#[test]
 fn what_is_no_time_at_all() {
     let moment = moment(&[MomentIn::Rfc3339, MomentIn::Unix], "rfc3339", None);
     let mut out = Vec::new();
