@@ -19,9 +19,13 @@ fn legacy(label: &str, unmappable: Unmappable) -> Option<Text> {
     }
 }
 
-/// Whether the library has a place for this character.
+/// Whether the library has a place for this character, and not one that it shares with another (private ones aside).
 fn is_mapped(character: char, encoding: &'static encoding_rs::Encoding) -> bool {
-    !encoding.encode(character.encode_utf8(&mut [0; 4])).2
+    let mut text = [0; 4];
+    let text: &str = character.encode_utf8(&mut text);
+    let (bytes, _, lacks) = encoding.encode(text);
+    let is_private = ('\u{e000}'..='\u{f8ff}').contains(&character);
+    !lacks && (is_private || encoding.decode_without_bom_handling(&bytes).0 == text)
 }
 
 proptest! {

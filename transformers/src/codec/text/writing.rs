@@ -1,6 +1,6 @@
 //! UTF-8 to any encoding.
 
-use encoding_rs::{Encoder, EncoderResult};
+use encoding_rs::{EUC_JP, Encoder, EncoderResult, Encoding, ISO_2022_JP, SHIFT_JIS};
 use outport_core::{Fault, code};
 
 use crate::codec::after::Outward;
@@ -149,8 +149,42 @@ impl Outward for Writer {
     }
 }
 
+/// Whether the encoding has a byte for the character that is read back as another one: the Encoding Standard writes what looks alike
+/// (yen sign and backslash share 0x5c in Shift_JIS), which for an amount of money is a lie.
+fn is_altered(encoding: &'static Encoding, character: char) -> bool {
+    match character {
+        '\u{a5}' | '\u{203e}' => encoding == SHIFT_JIS || encoding == EUC_JP,
+        '\u{2212}' => encoding == SHIFT_JIS || encoding == EUC_JP || encoding == ISO_2022_JP,
+        // Katakana of half width become those of full width.
+        '\u{ff61}'..='\u{ff9f}' => encoding == ISO_2022_JP,
+        _ => false,
+    }
+}
+
 /// Encodes all of `text`. Where a character has no place in the encoding and may not be replaced, its offset in bytes is the error.
 fn encode_legacy(
+    encoder: &mut Encoder,
+    unmappable: Unmappable,
+    text: &str,
+    is_last: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), usize> {
+    let encoding = encoder.encoding();
+    let mut at = 0;
+    if [SHIFT_JIS, EUC_JP, ISO_2022_JP].contains(&encoding) {
+        for (altered, character) in text.char_indices().filter(|(_, one)| is_altered(encoding, *one)) {
+            encode_mapped(encoder, unmappable, &text[at..altered], false, out).map_err(|error| at + error)?;
+            if unmappable == Unmappable::Refuse {
+                return Err(altered);
+            }
+            encode_mapped(encoder, Unmappable::Refuse, "?", false, out)?;
+            at = altered + character.len_utf8();
+        }
+    }
+    encode_mapped(encoder, unmappable, &text[at..], is_last, out).map_err(|error| at + error)
+}
+
+fn encode_mapped(
     encoder: &mut Encoder,
     unmappable: Unmappable,
     text: &str,
@@ -174,11 +208,68 @@ fn encode_legacy(
                 return Err(read - character.len_utf8());
             }
             // Through the encoder: ISO-2022-JP has to leave its double-byte state first.
-            EncoderResult::Unmappable(_) => encode_legacy(encoder, Unmappable::Refuse, "?", false, out)?,
+            EncoderResult::Unmappable(_) => encode_mapped(encoder, Unmappable::Refuse, "?", false, out)?,
         }
     }
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written is read back as it was, or refused: every character of the Basic Multilingual Plane, in every encoding.
+    #[test]
+    fn nothing_becomes_something_else() {
+        for label in [
+            "shift_jis",
+            "euc-jp",
+            "iso-2022-jp",
+            "gbk",
+            "gb18030",
+            "big5",
+            "euc-kr",
+            "ibm866",
+            "iso-8859-2",
+            "iso-8859-7",
+            "iso-8859-8",
+            "iso-8859-15",
+            "koi8-r",
+            "koi8-u",
+            "macintosh",
+            "windows-874",
+            "windows-1250",
+            "windows-1251",
+            "windows-1252",
+            "windows-1253",
+            "windows-1254",
+            "windows-1255",
+            "windows-1256",
+            "windows-1257",
+            "windows-1258",
+        ] {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let has = |character: &char| {
+                let mut text = [0; 4];
+                let text: &str = character.encode_utf8(&mut text);
+                let mut encoder = encoding.new_encoder();
+                encode_legacy(&mut encoder, Unmappable::Refuse, text, true, &mut Vec::new()).is_ok()
+            };
+            // What private characters mean is between those who use them; GB 18030 has given some of theirs a public number.
+            let is_public = |one: &char| *one != '\u{feff}' && !('\u{e000}'..='\u{f8ff}').contains(one);
+            let written: String = (' '..='\u{ffff}').filter(is_public).filter(has).collect();
+            let mut out = Vec::new();
+            let mut encoder = encoding.new_encoder();
+            encode_legacy(&mut encoder, Unmappable::Refuse, &written, true, &mut out).unwrap();
+            let read = encoding.decode_without_bom_handling(&out).0;
+            for (written, read) in written.chars().zip(read.chars()) {
+                assert_eq!(written, read, "{label}: {written:?} came back as {read:?}");
+            }
+            assert_eq!(written.chars().count(), read.chars().count(), "{label}");
+            assert!(written.chars().count() > 150, "{label}");
+        }
+    }
 }
