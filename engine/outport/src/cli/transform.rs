@@ -1,12 +1,16 @@
 //! `outport transform KIND IN OUT`: the product's own code, without a database.
 
+mod files;
+
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use outport_core::{Fault, code};
 use outport_transform::{About, Once, Output, Spec, Transform};
 
+use self::files::{Place, Rejects, Whole, is_same};
 use super::TransformArgs;
 use super::send::{io_fault, usage};
 use crate::output;
@@ -29,32 +33,53 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     transform.use_threads(args.threads.map_or_else(cores, usize::from));
     transform.about(&about(&input));
-    let open = || File::open(&input);
-    open().map_err(|e| io_fault("open", &input, &e))?;
-    let rejects = match (args.rejects, target == Path::new("-")) {
-        (Some(path), _) => Some(path),
-        (None, false) => Some(beside(&target)),
-        (None, true) if keeps_bad(&params) => {
-            return Err(usage("say with --rejects where bad records go when the output goes to a pipe"));
+    let is_file = std::fs::metadata(&input).map_err(|e| io_fault("open", &input, &e))?.is_file();
+    if is_file {
+        // By its name; later only the transform knows that it failed.
+        File::open(&input).map_err(|e| io_fault("open", &input, &e))?;
+    }
+    let was_opened = Cell::new(false);
+    let open = || {
+        if was_opened.replace(true) && !is_file {
+            return Err(io::Error::other("it has to be read twice, and a pipe cannot; save it as a file"));
         }
-        (None, true) => None,
+        File::open(&input)
     };
-    let mut kept = Rejects { path: rejects, file: None };
+    let to_pipe = target == Path::new("-");
+    let rejects = match args.rejects {
+        // Only a spec that sets records apart has rejects.
+        _ if !keeps_bad(&params) => None,
+        Some(path) => Some(path),
+        None if !to_pipe => Some(beside(&target)),
+        None => return Err(usage("say with --rejects where bad records go when the output goes to a pipe")),
+    };
+    if let Some(rejects) = &rejects {
+        for (other, what) in [(&input, "input"), (&target, "output")] {
+            if is_same(rejects, other) {
+                return Err(usage(format!("{} would be the {what} and the rejects", rejects.display())));
+            }
+        }
+    }
+    let mut kept = Rejects::new(rejects.as_deref().map(Place::of).transpose()?);
     let run = |transform: &mut dyn Transform, out: &mut dyn Output, rejects: &mut Rejects| {
         outport_transform::run_with_rejects(transform, open, out, rejects)
     };
-    let summary = if target == Path::new("-") {
+    let (summary, rejects) = if to_pipe {
         // A pipe takes nothing back: the whole input is looked at before the first row.
         let mut out = Once(Pipe { out: io::stdout().lock(), reader_is_gone: false });
         match run(&mut *transform, &mut out, &mut kept) {
             // `| head` has seen enough.
             Err(_) if out.0.reader_is_gone => return Ok(()),
-            other => other?,
+            other => (other?, kept.finish()?),
         }
     } else {
-        write_whole(&target, |out| run(&mut *transform, out, &mut kept))?
+        let (whole, summary) = Whole::write(Place::of(&target)?, |out| run(&mut *transform, out, &mut kept))?;
+        // First, so that there is no output of which the rejects are missing.
+        let rejects = kept.finish()?;
+        whole.put_in_place()?;
+        (summary, rejects)
     };
-    let rejected = kept.finish()?.map_or_else(String::new, |path| {
+    let rejected = rejects.map_or_else(String::new, |path| {
         format!("{} of them rejected to {}, ", summary.rejected, path.display())
     });
     let records = summary.records.map_or_else(String::new, |n| format!("{n} records, "));
@@ -132,57 +157,6 @@ fn explain(
     output::text(&format!("\n# The first rows of {}:\n{}", input.display(), first.concat()))
 }
 
-/// The file of rejected records: made with the first of them, visible when all of them are there.
-struct Rejects {
-    path: Option<PathBuf>,
-    file: Option<BufWriter<tempfile::NamedTempFile>>,
-}
-
-impl Rejects {
-    /// The file's path, if there were any.
-    fn finish(self) -> Result<Option<PathBuf>, Fault> {
-        let (Some(path), Some(file)) = (self.path, self.file) else { return Ok(None) };
-        let file = file.into_inner().map_err(|e| io_fault("write", &path, e.error()))?;
-        file.as_file().sync_all().map_err(|e| io_fault("write", &path, &e))?;
-        // Private, as a temporary file is: bad records are data.
-        file.persist(&path).map_err(|e| io_fault("write", &path, &e.error))?;
-        Ok(Some(path))
-    }
-}
-
-impl Write for Rejects {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        let Some(path) = &self.path else { return Ok(bytes.len()) };
-        if self.file.is_none() {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let file = tempfile::Builder::new().prefix(".outport-").suffix(".part").tempfile_in(folder)?;
-            self.file = Some(BufWriter::new(file));
-        }
-        match &mut self.file {
-            Some(file) => file.write(bytes),
-            None => Ok(0),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
-    }
-}
-
-impl Output for Rejects {
-    fn can_start_over(&self) -> bool {
-        true
-    }
-
-    fn start_over(&mut self) -> io::Result<()> {
-        self.file = None;
-        Ok(())
-    }
-}
-
 /// Standard output that remembers whether its reader went away.
 struct Pipe<W> {
     out: W,
@@ -206,35 +180,4 @@ impl<W: Write> Write for Pipe<W> {
         let flushed = self.out.flush();
         self.seen(flushed)
     }
-}
-
-/// Writes a file under a temporary name beside its place; a fault leaves nothing behind.
-fn write_whole<T>(
-    path: &Path,
-    write: impl FnOnce(&mut dyn outport_transform::Output) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, temp) = tempfile::Builder::new()
-        .prefix(".outport-")
-        .suffix(".part")
-        .tempfile_in(folder)
-        .map_err(|e| io_fault("write into", folder, &e))?
-        .into_parts();
-    let mut buffered = BufWriter::with_capacity(1 << 20, file);
-    let result = write(&mut buffered)?;
-    let file = buffered.into_inner().map_err(|e| io_fault("write", path, e.error()))?;
-    file.sync_all().map_err(|e| io_fault("write", path, &e))?;
-    temp.persist(path).map_err(|e| io_fault("write", path, &e.error))?;
-    make_readable(&file, path)?;
-    Ok(result)
-}
-
-/// A temporary file is private; the result gets what any new file would get.
-fn make_readable(file: &File, path: &Path) -> Result<(), Fault> {
-    use std::os::unix::fs::PermissionsExt;
-    // Setting the mask is the only way to read it; nothing else makes files at this moment.
-    let mask = rustix::process::umask(rustix::fs::Mode::empty());
-    rustix::process::umask(mask);
-    let permissions = std::fs::Permissions::from_mode(0o666 & !mask.bits());
-    file.set_permissions(permissions).map_err(|e| io_fault("set the permissions of", path, &e))
 }
