@@ -40,7 +40,7 @@ impl Chain {
             if out.len() >= OUT_FULL {
                 return Ok(false);
             }
-            self.at += self.second.push(&self.between[self.at..], out)?;
+            self.at += self.second.push(&self.between[self.at..], out).map_err(of_the_second)?;
         }
         self.between.clear();
         self.at = 0;
@@ -86,7 +86,7 @@ impl Transform for Chain {
         if !self.hand_on(out)? {
             return Ok(Finish::More);
         }
-        let finish = self.second.finish(out)?;
+        let finish = self.second.finish(out).map_err(of_the_second)?;
         match (finish, self.ended) {
             (Finish::Again, _) => {
                 self.first = (self.make_first)();
@@ -103,4 +103,13 @@ impl Transform for Chain {
             (other, _) => Ok(other),
         }
     }
+}
+
+/// The second counts what the first has made: its places are not those of the input, and must not be taken for them.
+fn of_the_second(fault: Fault) -> Fault {
+    let message = format!(
+        "{} (records, lines and bytes counted behind what the spec filters, explodes or leaves out)",
+        fault.message
+    );
+    Fault { message, ..fault }
 }

@@ -2,6 +2,9 @@
 
 use crate::spec::{CsvInjection, CsvOutput, LineEnding, Quote};
 
+/// What stands in front of guarded text.
+const GUARD: u8 = b'\'';
+
 /// How a CSV file is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dialect {
@@ -62,10 +65,15 @@ impl Dialect {
 
     /// A string.
     pub(super) fn text(&self, text: &[u8], out: &mut Vec<u8>) {
-        let guarded = self.guards && matches!(text.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'));
+        let guarded = self.is_guarded(text);
         // An empty one is quoted: readers that tell null and empty apart can.
         let quoted = self.quote != Quote::Minimal || text.is_empty() || self.needs_quotes(text);
-        self.write(guarded, text, quoted, out);
+        self.write(guarded, text, quoted || (guarded && self.delimiter == GUARD), out);
+    }
+
+    /// Whether a spreadsheet would take it for a formula.
+    fn is_guarded(&self, text: &[u8]) -> bool {
+        self.guards && matches!(text.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'))
     }
 
     /// A number, `true`, `false`, or an array or object as compact JSON.
@@ -94,7 +102,7 @@ impl Dialect {
             out.push(b'"');
         }
         if guarded {
-            out.push(b'\'');
+            out.push(GUARD);
         }
         if !quoted {
             return out.extend_from_slice(cell);
@@ -123,7 +131,9 @@ impl Dialect {
             let is_blank_line = names.len() == 1 && name.is_empty();
             let quoted =
                 self.quote != Quote::Minimal || looks_like_bom || is_blank_line || self.needs_quotes(name);
-            self.write(false, name, quoted, out);
+            // Names come from the file, as cells do.
+            let guarded = self.is_guarded(name);
+            self.write(guarded, name, quoted || (guarded && self.delimiter == GUARD), out);
         }
         out.extend_from_slice(self.line_end);
     }
@@ -184,6 +194,11 @@ mod tests {
             assert_eq!(text(&guard, cell), expected);
         }
         assert_eq!(bare(&guard, "-1"), "-1", "a number is no formula");
+        let mut header = Vec::new();
+        guard.header(&[b"=1+1".to_vec(), b"a".to_vec()], &mut header);
+        assert_eq!(header, b"'=1+1,a\n");
+        let apostrophe = Dialect { delimiter: b'\'', ..guard };
+        assert_eq!(text(&apostrophe, "=1"), "\"'=1\"");
     }
 
     #[test]

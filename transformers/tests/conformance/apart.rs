@@ -101,3 +101,13 @@ fn depth_counts_everywhere() {
     refused_everywhere(spec, "{\"a\":{\"b\":1}}\n", "{\"a\":{\"b\":{}}}\n", "json.depth");
     refused_everywhere(spec, "{\"a\":[1]}\n", "{\"a\":[[]]}\n", "json.depth");
 }
+
+#[test]
+fn places_behind_a_filter_say_what_they_count() {
+    let spec = "[output]\nmax_columns = 1\n[[filter]]\nfrom = \"/a\"\nin = [1, 2, 3]\n";
+    let input = "{\"a\":0,\"t\":1}\n{\"a\":1}\n{\"a\":2}\n{\"a\":3,\"b\":1}\n";
+    let fault = convert("json-to-csv", spec, input).err().unwrap();
+    assert_eq!(fault.code.name, "json.too_many_columns");
+    assert!(fault.message.contains("record 3 (line 3, byte 28, at /b)"), "{fault}");
+    assert!(fault.message.contains("counted behind what the spec filters"), "{fault}");
+}

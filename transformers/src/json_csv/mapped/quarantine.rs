@@ -18,6 +18,8 @@ pub(super) struct Quarantine {
     /// Bytes of one record that are kept.
     most: usize,
     lines: Vec<u8>,
+    /// What was wrong with the latest one.
+    last: String,
 }
 
 #[derive(Serialize)]
@@ -35,7 +37,7 @@ struct Reject<'a> {
 impl Quarantine {
     pub(super) fn new(max_bad: MaxBad, most: u64) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Self { max_bad, bad: 0, raw: Vec::new(), from: 0, most, lines: Vec::new() }
+        Self { max_bad, bad: 0, raw: Vec::new(), from: 0, most, lines: Vec::new(), last: String::new() }
     }
 
     /// More of the input was read.
@@ -91,6 +93,7 @@ impl Quarantine {
         })?;
         self.lines.extend_from_slice(&line);
         self.lines.push(b'\n');
+        error.clone_into(&mut self.last);
         Ok(())
     }
 
@@ -99,7 +102,7 @@ impl Quarantine {
         if self.max_bad.allows(self.bad, records) {
             return Ok(());
         }
-        Err(too_many(self.bad, self.max_bad, "see the rejects"))
+        Err(too_many(self.bad, self.max_bad, &self.last))
     }
 
     pub(super) fn take(&mut self, out: &mut Vec<u8>) {
