@@ -56,7 +56,8 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
     if let Some(rejects) = &rejects {
         for (other, what) in [(&input, "input"), (&target, "output")] {
             if is_same(rejects, other) {
-                return Err(usage(format!("{} would be the {what} and the rejects", rejects.display())));
+                return Err(usage(format!("{} would be the {what} and the rejects", rejects.display()))
+                    .with_hint("name another file with --rejects"));
             }
         }
     }
