@@ -51,14 +51,20 @@ transformers_tests() {
 }
 
 under_valgrind() {
-    local program status=0
+    local program programs status=0
     command -v valgrind >/dev/null || { ! is_root || ! command -v apt-get >/dev/null; } ||
         (install_packages valgrind) || true
     command -v valgrind >/dev/null || { skipped_unsafe unsafe::valgrind "$1" "valgrind is missing"; return 0; }
     say "the scanner under valgrind"
     # Fewer generated cases: each takes some fifty times as long.
     export PROPTEST_CASES=16
-    for program in $(transformers_tests); do
+    programs=$(transformers_tests)
+    if [ -z "$programs" ]; then
+        say "cargo named no test programs of the crate"
+        printf 'test unsafe::valgrind ... FAILED\ntest result: FAILED. 0 passed; 1 failed\n' >>"$1"
+        status=1
+    fi
+    for program in $programs; do
         and_log unsafe::valgrind "$1" "$valgrind_limit_s" valgrind --quiet --leak-check=no --error-exitcode=99 \
             "$program" "${unsafe_tests[@]}" || status=1
     done

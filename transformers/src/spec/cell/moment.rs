@@ -1,9 +1,9 @@
 //! The types `date` and `datetime`.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::super::number::Number;
 use super::rfc3339::{self, Said};
@@ -126,8 +126,6 @@ impl Moment {
         for format in &self.read {
             match format.read(text) {
                 Err(Why::Format) => {}
-                // Seconds that are too many are not milliseconds.
-                Err(why) if matches!(format, MomentIn::Unix) => return Err(why),
                 Err(why) => reason = why,
                 read => return read,
             }
@@ -181,8 +179,12 @@ fn seconds(text: &str, power: u32) -> Result<Read, Why> {
     let digits = (0..number.whole.len() + places).map(|index| number.digit(index));
     let nanoseconds = digits.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
     let nanoseconds = if number.negative { -nanoseconds } else { nanoseconds };
-    let time = Timestamp::from_nanosecond(nanoseconds).map_err(|_| Why::NoSuchTime)?;
-    Ok(Read::Time(time, Offset::UTC))
+    if let Ok(time) = Timestamp::from_nanosecond(nanoseconds) {
+        return Ok(Read::Time(time, Offset::UTC));
+    }
+    let since_1970 = SignedDuration::try_from_nanos_i128(nanoseconds).ok_or(Why::NoSuchTime)?;
+    let local = Date::constant(1970, 1, 1).to_datetime(Time::midnight()).checked_add(since_1970);
+    local.map(|local| Read::Beyond(local, Offset::UTC)).map_err(|_| Why::NoSuchTime)
 }
 
 fn by_pattern(pattern: &str, text: &str) -> Result<Read, Why> {
