@@ -47,8 +47,11 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
     };
     let to_pipe = target == Path::new("-");
     let rejects = match args.rejects {
-        // Only a spec that sets records apart has rejects.
-        _ if !keeps_bad(&params) => None,
+        Some(_) if !keeps_bad(&params) => {
+            return Err(usage("--rejects needs a spec that sets bad records apart")
+                .with_hint("[errors] policy = \"quarantine\" and max_bad, as docs/MAPPING.md says"));
+        }
+        None if !keeps_bad(&params) => None,
         Some(path) => Some(path),
         None if !to_pipe => Some(beside(&target)),
         None => return Err(usage("say with --rejects where bad records go when the output goes to a pipe")),
