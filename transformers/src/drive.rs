@@ -10,7 +10,15 @@ use crate::transform::{Finish, Summary, Transform};
 /// buffers.
 const READ_BYTES: usize = 256 << 10;
 
-/// Where the output of a transform goes.
+/// Output is written in pieces of at least 64 KiB, the last one left out: a call costs little beside that many bytes, and no buffer
+/// behind this one has to gather them.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// What a buffer that the kernel fills is aligned to. Where it lies sixteen bytes behind that, as memory fresh from the allocator does,
+/// some processors (AMD's since Zen 3) take four times as long for the kernel's copy: 0.18 s instead of 0.04 s for 300 MB.
+const PAGE_BYTES: usize = 4 << 10;
+
+/// Where the output of a transform goes: in large pieces.
 pub trait Output: Write {
     /// Whether [`start_over`](Output::start_over) can do its work. Asked once, before anything is written.
     fn can_start_over(&self) -> bool;
@@ -34,15 +42,14 @@ impl Output for Vec<u8> {
 }
 
 /// A file that this output alone fills, from its beginning.
-impl Output for std::io::BufWriter<std::fs::File> {
+impl Output for std::fs::File {
     fn can_start_over(&self) -> bool {
         true
     }
 
     fn start_over(&mut self) -> io::Result<()> {
-        self.flush()?;
-        self.get_mut().set_len(0)?;
-        io::Seek::rewind(self.get_mut())
+        self.set_len(0)?;
+        io::Seek::rewind(self)
     }
 }
 
@@ -127,7 +134,8 @@ pub fn run_with_rejects<R: Read>(
     out: &mut dyn Output,
     rejects: &mut dyn Output,
 ) -> Result<Summary, Fault> {
-    let mut buffer = vec![0; READ_BYTES];
+    let mut buffer = vec![0; READ_BYTES + PAGE_BYTES];
+    let buffer = on_page(&mut buffer);
     let (mut ready, mut rejected) = (Vec::new(), Vec::new());
     if !out.can_start_over() {
         transform.write_once();
@@ -135,7 +143,7 @@ pub fn run_with_rejects<R: Read>(
     loop {
         let mut input = open().map_err(|error| io_fault("open the transform's input", &error))?;
         loop {
-            let read = match input.read(&mut buffer) {
+            let read = match input.read(buffer) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -145,7 +153,9 @@ pub fn run_with_rejects<R: Read>(
             while !rest.is_empty() {
                 let taken = transform.push(rest, &mut ready)?;
                 rest = &rest[taken..];
-                write_out(out, &mut ready)?;
+                if ready.len() >= WRITE_BYTES {
+                    write_out(out, &mut ready)?;
+                }
                 transform.take_rejects(&mut rejected);
                 write_out(rejects, &mut rejected)?;
             }
@@ -172,6 +182,13 @@ pub fn run_with_rejects<R: Read>(
             }
         }
     }
+}
+
+/// The part of a buffer that begins with a page, a page shorter than the buffer.
+fn on_page(buffer: &mut [u8]) -> &mut [u8] {
+    let from = buffer.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
+    let to = from + buffer.len() - PAGE_BYTES;
+    &mut buffer[from..to]
 }
 
 fn write_out(out: &mut dyn Output, ready: &mut Vec<u8>) -> Result<(), Fault> {

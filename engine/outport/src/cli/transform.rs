@@ -1,5 +1,6 @@
 //! `outport transform KIND IN OUT`: the product's own code, without a database.
 
+mod draft;
 mod files;
 
 use std::cell::Cell;

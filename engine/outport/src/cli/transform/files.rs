@@ -9,6 +9,7 @@ use outport_core::Fault;
 use outport_transform::Output;
 use tempfile::NamedTempFile;
 
+use super::draft::Draft;
 use crate::cli::send::{io_fault, usage};
 
 /// Where a file is to be: nothing, or a file that it replaces.
@@ -73,10 +74,9 @@ impl Whole {
         let folder = place.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = place.begin().map_err(|e| io_fault("write into", folder, &e))?;
         let (file, temp) = file.into_parts();
-        let mut buffered = BufWriter::with_capacity(1 << 20, file);
-        let result = write(&mut buffered)?;
-        let file = buffered.into_inner().map_err(|e| place.fault(e.error()))?;
-        file.sync_all().map_err(|e| place.fault(&e))?;
+        let mut draft = Draft::new(file);
+        let result = write(&mut draft)?;
+        let file = draft.finish().map_err(|e| place.fault(&e))?;
         Ok((Self { place, file: NamedTempFile::from_parts(file, temp) }, result))
     }
 
