@@ -1,9 +1,9 @@
 //! Converting blocks of the input before it is their turn, on several threads.
 //!
-//! A block is cut anywhere. Where its first whole record begins is guessed, and it is converted from there. When its turn comes the
-//! scanner stands where the block before it really ends; it reads up to the guess, and only if it then stands between two records, at
-//! the very place and behind the same kind of separator, the rows are taken as they are. Otherwise the block is read as if nobody had
-//! looked at it. So a wrong guess costs time and never a row, and output and faults are those of one thread.
+//! A block is cut where a record seems to begin. Where its first whole record begins is guessed, and it is converted from there. When
+//! its turn comes the scanner stands where the block before it really ends; it reads up to the guess, and only if it then stands between
+//! two records, at the very place and behind the same kind of separator, the rows are taken as they are. Otherwise the block is read as
+//! if nobody had looked at it. So a wrong guess costs time and never a row, and output and faults are those of one thread.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ use crate::transform::OUT_FULL;
 /// Bytes of a block: 1 MiB. Smaller ones cost more for their two ends, larger ones more memory.
 const BLOCK: usize = 1 << 20;
 
-/// How far into a block its first record is looked for.
+/// How far from a block's ends the beginning of a record is looked for.
 const SEARCHED: usize = 64 << 10;
 
 /// The blocks that are under way.
@@ -59,19 +59,21 @@ impl Ahead {
             return 0;
         }
         let taken = bytes.len().min(BLOCK - self.filling.len());
-        if self.filling.capacity() == 0 {
-            self.filling = self.spare.pop().unwrap_or_default();
-            self.filling.reserve_exact(BLOCK);
-        }
+        self.filling.reserve_exact(BLOCK - self.filling.len());
         self.filling.extend_from_slice(&bytes[..taken]);
         if self.filling.len() == BLOCK {
-            self.hand_in();
+            let end = end(&self.filling, self.is_array, &self.beginning);
+            let mut next = self.spare.pop().unwrap_or_default();
+            next.reserve_exact(BLOCK);
+            next.extend_from_slice(&self.filling[end..]);
+            self.filling.truncate(end);
+            self.hand_in(next);
         }
         taken
     }
 
-    fn hand_in(&mut self) {
-        let bytes = std::mem::take(&mut self.filling);
+    fn hand_in(&mut self, next: Vec<u8>) {
+        let bytes = std::mem::replace(&mut self.filling, next);
         let guess = guess(&bytes, self.is_array, &self.beginning);
         let spare = self.spare.pop().unwrap_or_default();
         self.pending.push_back(self.crew.hand_in(Block { bytes, guess, converted: None, spare }));
@@ -80,7 +82,7 @@ impl Ahead {
     /// The input is at its end: what is there of the last block is one.
     pub(super) fn end(&mut self) {
         if !self.filling.is_empty() {
-            self.hand_in();
+            self.hand_in(Vec::new());
         }
     }
 
@@ -111,9 +113,13 @@ impl Ahead {
             let until = block.converted.as_ref().map_or(block.bytes.len(), |converted| converted.guess.from);
             if *at < until {
                 *at += reading.take(&block.bytes[*at..until], emission, out)?;
-            } else if let Some(converted) = block.converted.take() {
+            } else if let Some(mut converted) = block.converted.take() {
                 if reading.separator() == Some(converted.guess.separator) {
-                    out.extend_from_slice(&converted.rows);
+                    if out.is_empty() {
+                        std::mem::swap(out, &mut converted.rows);
+                    } else {
+                        out.extend_from_slice(&converted.rows);
+                    }
                     reading.scanner.passed(converted.run);
                     *at += converted.run.bytes;
                 }
@@ -141,26 +147,49 @@ impl Ahead {
     }
 }
 
-/// Where a block's first whole record most likely begins: behind the end of a line, or behind the comma between two records, where the
-/// first key of records follows.
+/// Where a block's first whole record most likely begins: at the block's own beginning, behind the end of a line, or behind the comma
+/// between two records, where the first key of records follows.
 fn guess(bytes: &[u8], is_array: bool, beginning: &[u8]) -> Option<Guess> {
     let searched = &bytes[..bytes.len().min(SEARCHED)];
-    if !is_array {
-        let from = searched.windows(2).position(|two| two == b"\n{")? + 1;
-        return Some(Guess { from, separator: Separator::Blanks });
+    if is_array {
+        let from = searched
+            .windows(beginning.len())
+            .enumerate()
+            .find_map(|(at, window)| if window == beginning { behind_record(searched, at) } else { None })?;
+        return Some(Guess { from, separator: Separator::Comma { is_open: false } });
     }
-    let mut begins = searched.windows(beginning.len()).enumerate().filter(|(_, window)| *window == beginning);
-    begins.find_map(|(at, _)| {
-        let comma = before(searched, at, b',')?;
-        let from = before(searched, comma, b'}')? + 1;
-        Some(Guess { from, separator: Separator::Comma { is_open: false } })
-    })
+    let from = match searched.first() {
+        Some(b'{') => 0,
+        _ => searched.windows(2).position(|two| two == b"\n{")? + 1,
+    };
+    Some(Guess { from, separator: Separator::Blanks })
 }
 
-/// The place of the last byte before `at` that is not blank, if it is this one.
-fn before(bytes: &[u8], at: usize, wanted: u8) -> Option<usize> {
-    let place = bytes[..at].iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
-    (bytes[place] == wanted).then_some(place)
+/// Where a full block ends, so that the next one begins with a record: as near to its own end as `guess` would find one. Its own end
+/// if there is none.
+fn end(bytes: &[u8], is_array: bool, beginning: &[u8]) -> usize {
+    let skipped = bytes.len().saturating_sub(SEARCHED);
+    let searched = &bytes[skipped..];
+    let found = if is_array {
+        searched.windows(beginning.len()).enumerate().rev().find_map(|(at, window)| {
+            // A block that ended at its very beginning would be none.
+            if window == beginning { behind_record(searched, at).filter(|end| *end > 0) } else { None }
+        })
+    } else {
+        searched.windows(2).rposition(|two| two == b"\n{").map(|line_end| line_end + 1)
+    };
+    found.map_or(bytes.len(), |end| skipped + end)
+}
+
+/// The place behind the record that ends in front of the one at `at`, a comma between them; the front of `bytes` if nothing else
+/// stands there.
+fn behind_record(bytes: &[u8], at: usize) -> Option<usize> {
+    let last = |bytes: &[u8]| bytes.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    let comma = last(&bytes[..at]).filter(|place| bytes[*place] == b',')?;
+    match last(&bytes[..comma]) {
+        None => Some(0),
+        Some(place) => (bytes[place] == b'}').then_some(place + 1),
+    }
 }
 
 #[cfg(test)]
@@ -171,9 +200,12 @@ mod tests {
     fn a_record_is_looked_for_where_it_may_begin() {
         let blanks = |from| Some(Guess { from, separator: Separator::Blanks });
         let comma = |from| Some(Guess { from, separator: Separator::Comma { is_open: false } });
-        let cases: [(&str, bool, Option<Guess>); 8] = [
+        let cases: [(&str, bool, Option<Guess>); 11] = [
+            ("{\"id\":1}\n{\"id\":2}", false, blanks(0)),
+            (",{\"id\":1},{\"id\":2}", true, comma(0)),
+            (" ,\n{\"id\":1},{\"id\":2}", true, comma(0)),
             ("1}\n{\"id\":2}", false, blanks(3)),
-            ("{\"id\":2}\n", false, None),
+            ("\"id\":2}\n", false, None),
             ("1}{\"id\":2}", false, None),
             ("1},{\"id\":2}", true, comma(2)),
             ("1} ,\n {\"id\":2}", true, comma(2)),
@@ -183,6 +215,21 @@ mod tests {
         ];
         for (text, is_array, expected) in cases {
             assert_eq!(guess(text.as_bytes(), is_array, b"{\"id\":"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_block_ends_where_a_record_does() {
+        let cases = [
+            ("{\"id\":1}\n{\"id\":2}\n{\"i", false, 18),
+            ("{\"id\":1}\n{\"id\":2}\n", false, 9),
+            ("{\"id\":1", false, 7),
+            (",{\"id\":1},{\"id\":2},{\"id\":", true, 18),
+            (",{\"id\":1} , {\"id\":2", true, 9),
+            (",{\"id\":1", true, 8),
+        ];
+        for (text, is_array, expected) in cases {
+            assert_eq!(end(text.as_bytes(), is_array, b"{\"id\":"), expected, "{text}");
         }
     }
 }
