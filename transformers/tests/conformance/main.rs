@@ -15,6 +15,7 @@ mod mapping;
 mod outcome;
 mod shared_cases;
 mod special;
+mod strings;
 mod suite;
 mod threads;
 mod wrapped;

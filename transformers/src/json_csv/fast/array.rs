@@ -1,8 +1,8 @@
 //! Arrays: one cell each, checked to their end and written as compact JSON.
 
-use super::lanes::{Lane, Out, WIDTH};
+use super::lanes::{Input, Lane, Out, WIDTH, doubled};
 use super::number::number;
-use super::text::text;
+use super::text::{Text, text};
 
 /// An array that is right.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +52,8 @@ impl Keys {
 
     /// Notes a key of the innermost object. None when it may stand there already, or there are too many to tell.
     #[inline(always)]
-    fn add(&mut self, key: &[u8]) -> Option<()> {
-        let print = print(key);
+    fn add(&mut self, key: &[u8], text: Text) -> Option<()> {
+        let print = print(key, text.front);
         let before = &self.prints[self.objects.last().copied().unwrap_or(0)..];
         if before.len() >= MOST_KEYS || before.contains(&print) {
             return None;
@@ -66,28 +66,28 @@ impl Keys {
 /// Sixty-four bits that equal keys share. That different ones share them by chance costs time, nothing else: the strict scanner
 /// looks again.
 #[inline(always)]
-fn print(key: &[u8]) -> u64 {
-    // Odd constants with their bits well spread, so that no byte is lost and its place counts.
-    const SPREAD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f];
-    let eight = |from: usize| {
-        key.get(from..from + 8).and_then(|eight| eight.first_chunk()).map(|eight| u64::from_le_bytes(*eight))
-    };
-    let mut print = key.len() as u64;
-    if key.len() >= 8 {
-        for from in (0..key.len() - 7).step_by(8).chain([key.len() - 8]) {
-            print = (print ^ eight(from).unwrap_or(0)).wrapping_mul(SPREAD[0]).rotate_left(29);
-        }
-        print
-    } else {
-        let short = key.iter().fold(0, |short, byte| short << 8 | u64::from(*byte));
-        (print ^ short).wrapping_mul(SPREAD[1]) ^ short
+fn print(key: &[u8], front: Lane) -> u64 {
+    // Odd, with its bits well spread, so that no byte is lost and its place counts.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let [mut low, mut high] = front.halves();
+    // What stands behind the key is not part of it.
+    match key.len() {
+        0 => return 0,
+        length @ 1..=8 => (low, high) = (low << (64 - 8 * length), 0),
+        length @ 9..=15 => high <<= 128 - 8 * length,
+        _ => {}
     }
+    let mut print = (low ^ key.len() as u64).wrapping_mul(SPREAD).rotate_left(29) ^ high;
+    for byte in key.get(WIDTH..).unwrap_or(&[]) {
+        print = (print ^ u64::from(*byte)).wrapping_mul(SPREAD).rotate_left(29);
+    }
+    print
 }
 
 /// Reads the array that begins at `at`. None where it is wrong, deeper than `depth`, or not whole.
 #[inline(never)]
 pub(super) fn array(
-    bytes: &[u8],
+    bytes: Input<'_>,
     at: usize,
     depth: usize,
     delimiter: Lane,
@@ -120,7 +120,7 @@ pub(super) fn array(
                 if key.has_escape {
                     return None;
                 }
-                keys.add(&bytes[at + 1..key.end])?;
+                keys.add(&bytes[at + 1..key.end], key)?;
                 at = skip(bytes, key.end + 1, &mut array)?;
                 if bytes[at] != b':' {
                     return None;
@@ -139,7 +139,7 @@ pub(super) fn array(
                     at = text(bytes, at + 1, delimiter)?.end + 1;
                     array.has_text = true;
                 }
-                b'-' | b'0'..=b'9' => at = number(bytes, at)?,
+                b'-' | b'0'..=b'9' => at = number(bytes, at, bytes.lane(at)?)?,
                 byte @ (b'{' | b'[') => {
                     if levels >= depth {
                         return None;
@@ -190,8 +190,8 @@ pub(super) fn array(
 
 /// The next byte that is not blank.
 #[inline(always)]
-fn skip(bytes: &[u8], at: usize, array: &mut Array) -> Option<usize> {
-    if *bytes.get(at)? > b' ' { Some(at) } else { skip_blanks(bytes, at, array) }
+fn skip(bytes: Input<'_>, at: usize, array: &mut Array) -> Option<usize> {
+    if *bytes.get(at)? > b' ' { Some(at) } else { skip_blanks(&bytes, at, array) }
 }
 
 #[inline(never)]
@@ -209,7 +209,7 @@ fn skip_blanks(bytes: &[u8], mut at: usize, array: &mut Array) -> Option<usize> 
 
 /// Writes an array as one cell: without blanks, and in quotes where needed.
 #[inline(never)]
-pub(super) fn write(bytes: &[u8], from: usize, array: Array, delimiter: u8, out: &mut Out<'_>) {
+pub(super) fn write(bytes: Input<'_>, from: usize, array: Array, delimiter: u8, out: &mut Out<'_>) {
     // What stands outside of strings and could be a delimiter is a comma.
     let needs_quotes = array.has_text || (array.has_comma && delimiter == b',');
     if array.has_blanks {
@@ -218,28 +218,8 @@ pub(super) fn write(bytes: &[u8], from: usize, array: Array, delimiter: u8, out:
     if !needs_quotes {
         return out.bytes(&bytes[from..array.end]);
     }
-    let quote = Lane::splat(b'"');
     out.byte(b'"');
-    let mut at = from;
-    while at < array.end {
-        let left = array.end - at;
-        let Some(lane) = Lane::load(bytes, at) else {
-            for byte in &bytes[at..array.end] {
-                out.bytes(if *byte == b'"' { b"\"\"" } else { std::slice::from_ref(byte) });
-            }
-            break;
-        };
-        let quotes = lane.equal(quote);
-        let plain = (quotes.trailing_zeros() as usize).min(WIDTH);
-        if plain >= left.min(WIDTH) {
-            out.lane(lane, left);
-            at += WIDTH;
-        } else {
-            out.lane(lane, plain + 1);
-            out.byte(b'"');
-            at += plain + 1;
-        }
-    }
+    doubled(bytes, from, array.end, out);
     out.byte(b'"');
 }
 

@@ -1,7 +1,7 @@
 //! Where the values of a record go: straight into the row, into places by column, or nowhere.
 
 use super::array::{self, Array};
-use super::lanes::{Lane, Out, WIDTH};
+use super::lanes::{Input, Lane, Out, WIDTH};
 use super::text::{self, Text};
 use super::walk::Cells;
 
@@ -10,14 +10,14 @@ pub(super) struct Nothing;
 
 impl Cells for Nothing {
     const IN_ORDER: bool = false;
-    fn bare(&mut self, _: u32, _: usize, _: usize) {}
+    fn bare(&mut self, _: u32, _: usize, _: usize, _: Lane) {}
     fn text(&mut self, _: u32, _: usize, _: Text) {}
     fn array(&mut self, _: u32, _: usize, _: Array) {}
 }
 
 /// Writes a row while its record is read; needs the columns in their order.
 pub(super) struct Direct<'a> {
-    pub(super) bytes: &'a [u8],
+    pub(super) bytes: Input<'a>,
     pub(super) out: Out<'a>,
     pub(super) delimiter: u8,
     /// Sixteen delimiters.
@@ -27,24 +27,46 @@ pub(super) struct Direct<'a> {
 }
 
 impl Direct<'_> {
-    /// Writes the delimiters between the last cell and this column.
+    /// Writes the delimiters between the last cell and this column, the last sixteen left out: how many are left.
     #[inline(always)]
-    fn go_to(&mut self, column: u32) {
+    fn near(&mut self, column: u32) -> usize {
         let mut ahead = column.saturating_sub(self.column) as usize;
         self.column = column;
         while ahead > WIDTH {
             self.out.lane(self.delimiters, WIDTH);
             ahead -= WIDTH;
         }
+        ahead
+    }
+
+    /// Writes the delimiters between the last cell and this column.
+    #[inline(always)]
+    fn go_to(&mut self, column: u32) {
+        let ahead = self.near(column);
         self.out.lane(self.delimiters, ahead);
+    }
+
+    /// A cell as it stands in the input, with the delimiters in front of it. `front` is what stands at `from`.
+    #[inline(always)]
+    fn plain(&mut self, column: u32, from: usize, to: usize, front: Lane) {
+        let ahead = self.near(column);
+        self.out.two((self.delimiters, ahead), (front, to - from));
+        if to - from > WIDTH {
+            self.rest(from + WIDTH, to);
+        }
     }
 
     /// Bytes of the input as they stand.
     #[inline(always)]
-    fn copy(&mut self, from: usize, to: usize) {
-        match Lane::load(self.bytes, from) {
-            Some(lane) if to - from <= WIDTH => self.out.lane(lane, to - from),
-            _ => self.out.bytes(&self.bytes[from..to]),
+    fn rest(&mut self, mut from: usize, to: usize) {
+        // Few strings are longer than four lanes; for those a call is cheap.
+        while from < to && to - from <= 3 * WIDTH {
+            let Some(lane) = self.bytes.lane(from) else { break };
+            self.out.lane(lane, to - from);
+            from += WIDTH;
+        }
+        if from < to {
+            self.out.bytes(&self.bytes[from..to]);
         }
     }
 
@@ -76,13 +98,15 @@ impl Cells for Direct<'_> {
     const IN_ORDER: bool = true;
 
     #[inline(always)]
-    fn bare(&mut self, column: u32, from: usize, to: usize) {
-        self.go_to(column);
-        self.copy(from, to);
+    fn bare(&mut self, column: u32, from: usize, to: usize, front: Lane) {
+        self.plain(column, from, to, front);
     }
 
     #[inline(always)]
     fn text(&mut self, column: u32, from: usize, text: Text) {
+        if !(text.has_escape || text.has_delimiter || from == text.end) {
+            return self.plain(column, from, text.end, text.front);
+        }
         self.go_to(column);
         if text.has_escape {
             text::write_escaped(
@@ -93,13 +117,11 @@ impl Cells for Direct<'_> {
                 self.delimiter,
                 &mut self.out,
             );
-        } else if text.has_delimiter || from == text.end {
+        } else {
             // Empty strings are quoted: readers that tell null and empty apart can.
             self.out.byte(b'"');
-            self.copy(from, text.end);
+            self.rest(from, text.end);
             self.out.byte(b'"');
-        } else {
-            self.copy(from, text.end);
         }
     }
 
@@ -113,7 +135,7 @@ impl Cells for Direct<'_> {
 #[derive(Debug, Clone, Copy)]
 enum Cell {
     Empty,
-    Bare { from: usize, to: usize },
+    Bare { from: usize, to: usize, front: Lane },
     Text { from: usize, text: Text },
     Array { from: usize, array: Array },
 }
@@ -133,7 +155,7 @@ impl Places {
             let column = column as u32;
             match std::mem::replace(cell, Cell::Empty) {
                 Cell::Empty => {}
-                Cell::Bare { from, to } => row.bare(column, from, to),
+                Cell::Bare { from, to, front } => row.bare(column, from, to, front),
                 Cell::Text { from, text } => row.text(column, from, text),
                 Cell::Array { from, array } => row.array(column, from, array),
             }
@@ -149,8 +171,8 @@ impl Cells for Places {
     const IN_ORDER: bool = false;
 
     #[inline(always)]
-    fn bare(&mut self, column: u32, from: usize, to: usize) {
-        self.0[column as usize] = Cell::Bare { from, to };
+    fn bare(&mut self, column: u32, from: usize, to: usize, front: Lane) {
+        self.0[column as usize] = Cell::Bare { from, to, front };
     }
 
     #[inline(always)]

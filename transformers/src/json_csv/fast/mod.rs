@@ -13,7 +13,7 @@ mod text;
 mod walk;
 
 use self::cells::{Direct, Nothing, Places};
-use self::lanes::{Lane, Out};
+use self::lanes::{Input, Lane, Out};
 use self::shape::Shape;
 use self::walk::{Path, Stop};
 use super::dialect::Dialect;
@@ -111,7 +111,7 @@ impl Fast {
 
     /// Converts records from the front of `bytes`, which are UTF-8, until `out` holds `most` bytes or a record is not for this way.
     pub(super) fn rows(&mut self, bytes: &[u8], separator: Separator, most: usize, out: &mut Vec<u8>) -> Run {
-        let delimiters = Lane::splat(self.delimiter);
+        let (bytes, delimiters) = (Input::of(bytes), Lane::splat(self.delimiter));
         let mut row = Direct { bytes, out: Out::new(out), delimiter: self.delimiter, delimiters, column: 0 };
         let mut run = Run::default();
         let mut separator = separator;
@@ -161,6 +161,7 @@ impl Fast {
 
     /// Goes over records that add nothing to the schema.
     pub(super) fn known(&mut self, bytes: &[u8], separator: Separator) -> Run {
+        let bytes = Input::of(bytes);
         let mut run = Run::default();
         let mut separator = separator;
         loop {
@@ -192,7 +193,7 @@ impl Separator {
 
 /// The place behind the `{` of the record that comes next.
 #[inline(always)]
-fn begins(bytes: &[u8], at: usize, separator: Separator, lines: &mut u64) -> Option<usize> {
+fn begins(bytes: Input<'_>, at: usize, separator: Separator, lines: &mut u64) -> Option<usize> {
     let mut at = walk::skip(bytes, at, lines).ok()?;
     if separator == (Separator::Comma { is_open: false }) {
         if bytes[at] != b',' {

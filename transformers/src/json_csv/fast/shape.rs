@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::lanes::{Lane, WIDTH};
+use super::lanes::{Input, Lane, WIDTH};
 use super::text;
 use crate::json_csv::schema::{NodeId, Schema};
 
@@ -27,7 +27,6 @@ pub(super) struct Step {
     pub(super) first: StepId,
     /// Where its value goes; none where only objects and nulls were seen.
     pub(super) column: u32,
-    by_key: HashMap<Box<[u8]>, StepId>,
 }
 
 impl Step {
@@ -39,7 +38,6 @@ impl Step {
             next: NONE,
             first: NONE,
             column: column.and_then(|column| u32::try_from(column).ok()).unwrap_or(NONE),
-            by_key: HashMap::new(),
         };
         step.is_written(&spelling(key));
         step
@@ -56,7 +54,7 @@ impl Step {
 
     /// Whether this key stands at `at`, where `lane` was read, with the colon right behind it.
     #[inline(always)]
-    pub(super) fn stands(&self, lane: Lane, bytes: &[u8], at: usize) -> bool {
+    pub(super) fn stands(&self, lane: Lane, bytes: Input<'_>, at: usize) -> bool {
         lane.equal(Lane::of(&self.front)) & self.front_mask == self.front_mask
             && (self.written.len() <= WIDTH
                 || bytes.get(at + WIDTH..at + self.written.len()) == Some(&self.written[WIDTH..]))
@@ -73,6 +71,8 @@ impl Step {
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
     pub(super) steps: Vec<Step>,
+    /// By step: its members. Beside the steps, which are gone through with each record and so stay near each other.
+    by_key: Vec<HashMap<Box<[u8]>, StepId>>,
     pub(super) columns: usize,
     /// Objects open at once at most, the record counted.
     pub(super) depth: usize,
@@ -81,7 +81,12 @@ pub(super) struct Shape {
 impl Shape {
     /// `column` says where the values of a path go; nowhere is an answer too.
     pub(super) fn of(schema: &Schema, column: impl Fn(NodeId) -> Option<usize>) -> Self {
-        let mut shape = Self { steps: vec![Step::new(b"", None)], columns: schema.columns(), depth: 1 };
+        let mut shape = Self {
+            steps: vec![Step::new(b"", None)],
+            by_key: vec![HashMap::new()],
+            columns: schema.columns(),
+            depth: 1,
+        };
         // Parents come before their members, so a member's parent has its step already.
         let mut todo = vec![(NodeId::ROOT, 0, 1)];
         while let Some((node, parent, depth)) = todo.pop() {
@@ -91,7 +96,8 @@ impl Shape {
                 let id = shape.steps.len() as StepId;
                 let key = schema.key(*child);
                 shape.steps.push(Step::new(key, column(*child)));
-                shape.steps[parent as usize].by_key.insert(key.into(), id);
+                shape.by_key.push(HashMap::new());
+                shape.by_key[parent as usize].insert(key.into(), id);
                 match before {
                     NONE => shape.steps[parent as usize].first = id,
                     before => shape.steps[before as usize].next = id,
@@ -112,7 +118,7 @@ impl Shape {
     /// The member of `parent` with the key that is written between two quotes. A key that the input spells with escapes is
     /// remembered as spelt: who writes `"Stra\u00dfe"` once does so in every record.
     pub(super) fn find(&mut self, parent: StepId, raw: &[u8], has_escape: bool) -> Option<StepId> {
-        let by_key = &self.steps[parent as usize].by_key;
+        let by_key = &self.by_key[parent as usize];
         let id = match has_escape {
             false => *by_key.get(raw)?,
             true => *by_key.get(text::decode(raw)?.as_slice())?,

@@ -1,10 +1,12 @@
 //! Strings: where one ends, and its characters as a CSV cell.
 
-use super::lanes::{Lane, Out, WIDTH};
+use super::lanes::{Input, Lane, Out, WIDTH};
 
 /// A string whose escapes are right.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
+    /// What stands behind the opening quote.
+    pub(super) front: Lane,
     /// Of the closing quote.
     pub(super) end: usize,
     pub(super) has_escape: bool,
@@ -14,25 +16,28 @@ pub(super) struct Text {
 
 /// Reads on from behind the opening quote. None where the string does not end sixteen bytes before the input does, or is wrong.
 #[inline(always)]
-pub(super) fn text(bytes: &[u8], mut at: usize, delimiter: Lane) -> Option<Text> {
+pub(super) fn text(bytes: Input<'_>, mut at: usize, delimiter: Lane) -> Option<Text> {
     let (mut delimiters, mut has_escape) = (0, false);
+    let front = bytes.lane(at)?;
+    let mut lane = front;
     loop {
-        let lane = Lane::load(bytes, at)?;
         let ends = lane.ends_of_text();
         let found = lane.equal(delimiter);
         if ends == 0 {
             delimiters |= found;
             at += WIDTH;
+            lane = bytes.lane(at)?;
             continue;
         }
         let plain = ends.trailing_zeros();
         delimiters |= found & ((1 << plain) - 1);
         at += plain as usize;
         match bytes[at] {
-            b'"' => return Some(Text { end: at, has_escape, has_delimiter: delimiters != 0 }),
+            b'"' => return Some(Text { front, end: at, has_escape, has_delimiter: delimiters != 0 }),
             b'\\' => {
                 has_escape = true;
-                at += escape(bytes, at)?.1;
+                at += escape(&bytes, at)?.1;
+                lane = bytes.lane(at)?;
             }
             _ => return None,
         }
@@ -84,7 +89,7 @@ fn hex(bytes: &[u8], at: usize) -> Option<u32> {
 /// Writes the characters of a string with escapes, in quotes where the cell needs them.
 #[inline(never)]
 pub(super) fn write_escaped(
-    bytes: &[u8],
+    bytes: Input<'_>,
     from: usize,
     to: usize,
     has_delimiter: bool,
@@ -96,14 +101,15 @@ pub(super) fn write_escaped(
     out.byte(b'"');
     let mut at = from;
     while at < to {
-        let plain = bytes[at..to].iter().position(|byte| *byte == b'\\').unwrap_or(to - at);
-        out.bytes(&bytes[at..at + plain]);
+        // `text` has read this string to its end by the same steps, so each lane lies there and each escape is right.
+        let Some(lane) = bytes.lane(at) else { break };
+        let plain = (lane.ends_of_text().trailing_zeros() as usize).min(WIDTH);
+        out.lane(lane, plain);
         at += plain;
-        if at >= to {
-            break;
+        if plain == WIDTH || at >= to {
+            continue;
         }
-        // `text` has read this string to its end, so each of its escapes is right.
-        let Some((character, length)) = escape(bytes, at) else { break };
+        let Some((character, length)) = escape(&bytes, at) else { break };
         at += length;
         match character {
             '"' => out.bytes(b"\"\""),

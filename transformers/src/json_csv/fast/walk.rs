@@ -1,7 +1,7 @@
 //! One record of a known shape: through its keys by comparing, its values told as they stand in the input.
 
 use super::array::{Array, Keys, array};
-use super::lanes::Lane;
+use super::lanes::{Input, Lane};
 use super::number::number;
 use super::shape::{NONE, Shape, StepId};
 use super::text::{Text, text};
@@ -10,8 +10,8 @@ use super::text::{Text, text};
 pub(super) trait Cells {
     /// Whether each record's columns have to come in rising order.
     const IN_ORDER: bool;
-    /// A number, `true` or `false`, as written.
-    fn bare(&mut self, column: u32, from: usize, to: usize);
+    /// A number, `true` or `false`, as written. `front` is what stands at `from`.
+    fn bare(&mut self, column: u32, from: usize, to: usize, front: Lane);
     /// A string; `from` is behind its opening quote.
     fn text(&mut self, column: u32, from: usize, text: Text);
     fn array(&mut self, column: u32, from: usize, array: Array);
@@ -67,7 +67,7 @@ const GLANCES: usize = 4;
 /// Reads the record whose `{` stands before `at`. Gives the place behind its `}`; `lines` grows by its line feeds.
 #[inline(always)]
 pub(super) fn record<C: Cells>(
-    bytes: &[u8],
+    bytes: Input<'_>,
     mut at: usize,
     shape: &mut Shape,
     path: &mut Path,
@@ -84,7 +84,7 @@ pub(super) fn record<C: Cells>(
     }
     loop {
         // A key.
-        let lane = Lane::load(bytes, at).ok_or(Stop::Unusual)?;
+        let lane = bytes.lane(at).ok_or(Stop::Unusual)?;
         let mut id = expected;
         let mut glances = GLANCES;
         loop {
@@ -124,11 +124,12 @@ pub(super) fn record<C: Cells>(
                 at = text.end + 1;
             }
             b'-' | b'0'..=b'9' => {
-                let end = number(bytes, at).ok_or(Stop::Unusual)?;
+                let front = bytes.lane(at).ok_or(Stop::Unusual)?;
+                let end = number(bytes, at, front).ok_or(Stop::Unusual)?;
                 if step.column == NONE {
                     return Err(Stop::Unusual);
                 }
-                cells.bare(step.column, at, end);
+                cells.bare(step.column, at, end, front);
                 at = end;
             }
             b'{' => {
@@ -157,13 +158,14 @@ pub(super) fn record<C: Cells>(
                 at = array.end;
             }
             b'n' if bytes[at..].starts_with(b"null") => at += 4,
-            b't' if step.column != NONE && bytes[at..].starts_with(b"true") => {
-                cells.bare(step.column, at, at + 4);
-                at += 4;
-            }
-            b'f' if step.column != NONE && bytes[at..].starts_with(b"false") => {
-                cells.bare(step.column, at, at + 5);
-                at += 5;
+            b't' | b'f' if step.column != NONE => {
+                let length = if first == b't' { 4 } else { 5 };
+                if !bytes[at..].starts_with(if first == b't' { b"true" } else { b"false" }) {
+                    return Err(Stop::Unusual);
+                }
+                let front = bytes.lane(at).ok_or(Stop::Unusual)?;
+                cells.bare(step.column, at, at + length, front);
+                at += length;
             }
             _ => return Err(Stop::Unusual),
         }
@@ -201,7 +203,7 @@ pub(super) fn record<C: Cells>(
 #[cold]
 #[inline(never)]
 fn find<C: Cells>(
-    bytes: &[u8],
+    bytes: Input<'_>,
     at: usize,
     shape: &mut Shape,
     path: &Path,
@@ -226,15 +228,15 @@ fn find<C: Cells>(
 }
 
 #[inline(always)]
-fn byte(bytes: &[u8], at: usize) -> u8 {
+fn byte(bytes: Input<'_>, at: usize) -> u8 {
     // No JSON holds a zero outside of strings, and in strings it is not asked for.
     bytes.get(at).copied().unwrap_or(0)
 }
 
 /// The next byte that is not blank.
 #[inline(always)]
-pub(super) fn skip(bytes: &[u8], at: usize, lines: &mut u64) -> Result<usize, Stop> {
-    if byte(bytes, at) > b' ' { Ok(at) } else { skip_blanks(bytes, at, lines) }
+pub(super) fn skip(bytes: Input<'_>, at: usize, lines: &mut u64) -> Result<usize, Stop> {
+    if byte(bytes, at) > b' ' { Ok(at) } else { skip_blanks(&bytes, at, lines) }
 }
 
 #[inline(never)]

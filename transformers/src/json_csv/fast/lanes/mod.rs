@@ -2,12 +2,13 @@
 //!
 //! The only unsafe code of the crate. Its invariants are kept inside this folder, each by a check or a clamp of its own, so no
 //! caller can break them:
-//! - a [`Lane`] is read only where sixteen bytes of the slice lie ([`Lane::load`] checks);
+//! - a [`Lane`] is read only where sixteen bytes of the slice lie ([`Input::lane`] checks);
 //! - [`Out`] writes only into room that its vector has (each write checks), and its length covers only bytes that were
 //!   written;
 //! - the vector's length is set before anybody else sees it (on drop, and before it grows).
 #![allow(unsafe_code)]
 
+mod doubled;
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 mod neon;
 mod out;
@@ -16,6 +17,9 @@ mod plain;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
+use std::ops::Deref;
+
+pub(super) use self::doubled::doubled;
 pub(super) use self::out::Out;
 
 /// Bytes of a lane.
@@ -28,21 +32,45 @@ use self::plain::Bytes16;
 #[cfg(target_arch = "x86_64")]
 use self::sse2::Bytes16;
 
+/// Bytes of which lanes are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input<'a> {
+    bytes: &'a [u8],
+    /// A lane lies at each place below this one.
+    lanes: usize,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, lanes: (bytes.len() + 1).saturating_sub(WIDTH) }
+    }
+
+    /// The lane at `at`, if sixteen bytes lie there.
+    #[inline(always)]
+    pub(super) fn lane(self, at: usize) -> Option<Lane> {
+        if at >= self.lanes {
+            return None;
+        }
+        // SAFETY: `at < lanes`, so `at + WIDTH <= bytes.len()`: sixteen readable bytes lie at `at`; unaligned loads need nothing
+        // else.
+        Some(Lane(unsafe { Bytes16::load(self.bytes.as_ptr().add(at)) }))
+    }
+}
+
+impl Deref for Input<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
 /// Sixteen bytes. Masks have one bit a byte, the first byte in the lowest bit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lane(Bytes16);
 
 impl Lane {
-    /// The lane at `at`, if sixteen bytes lie there.
-    #[inline(always)]
-    pub(super) fn load(bytes: &[u8], at: usize) -> Option<Self> {
-        if bytes.len() < WIDTH || at > bytes.len() - WIDTH {
-            return None;
-        }
-        // SAFETY: `at + WIDTH <= bytes.len()`, so sixteen readable bytes lie at `at`; unaligned loads need nothing else.
-        Some(Self(unsafe { Bytes16::load(bytes.as_ptr().add(at)) }))
-    }
-
     /// Sixteen times one byte.
     #[inline(always)]
     pub(super) fn splat(byte: u8) -> Self {
@@ -68,6 +96,12 @@ impl Lane {
         self.0.ends_of_text()
     }
 
+    /// The first eight bytes and the last eight, as numbers with the first byte lowest.
+    #[inline(always)]
+    pub(super) fn halves(self) -> [u64; 2] {
+        self.0.halves()
+    }
+
     /// Where `0` to `9` stand.
     #[inline(always)]
     pub(super) fn digits(self) -> u32 {
@@ -91,6 +125,7 @@ mod tests {
                     let plain = unsafe { plain::Bytes16::load(bytes.as_ptr()) };
                     assert_eq!(fast.ends_of_text(), plain.ends_of_text(), "{bytes:?}");
                     assert_eq!(fast.digits(), plain.digits(), "{bytes:?}");
+                    assert_eq!(fast.halves(), plain.halves(), "{bytes:?}");
                     let (same, as_plain) = (Lane::splat(byte), plain::Bytes16::splat(byte));
                     assert_eq!(fast.equal(same), plain.equal(as_plain), "{bytes:?}");
                     assert_ne!(fast.equal(same) & 1 << place, 0, "{bytes:?}");
@@ -110,7 +145,7 @@ mod tests {
             (0, 0, false),
             (20, usize::MAX, false),
         ] {
-            assert_eq!(Lane::load(&bytes[..len], at).is_some(), there, "{at} of {len}");
+            assert_eq!(Input::of(&bytes[..len]).lane(at).is_some(), there, "{at} of {len}");
         }
     }
 
@@ -126,6 +161,10 @@ mod tests {
                 expected.extend_from_slice(&b"0123456789abcdef"[..keep.min(16)]);
                 out.byte(b'-');
                 expected.push(b'-');
+                let (first, second) = (Lane::splat(b','), Lane::of(b"ABCDEFGHIJKLMNOP"));
+                out.two((first, round % 18), (second, keep));
+                expected.extend_from_slice(&[b','; 16][..(round % 18).min(16)]);
+                expected.extend_from_slice(&b"ABCDEFGHIJKLMNOP"[..keep.min(16)]);
                 let long = vec![round as u8; round * 3];
                 out.bytes(&long);
                 expected.extend_from_slice(&long);

@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::{
     uint8x16_t, vaddv_u8, vandq_u8, vceqq_u8, vcleq_u8, vcltq_u8, vdupq_n_u8, vget_high_u8, vget_low_u8,
-    vld1q_u8, vorrq_u8, vst1q_u8, vsubq_u8,
+    vgetq_lane_u64, vld1q_u8, vorrq_u8, vqtbl1q_u8, vreinterpretq_u64_u8, vst1q_u8, vsubq_u8,
 };
 
 /// NEON is part of every AArch64 that Rust's standard targets name.
@@ -40,6 +40,19 @@ impl Bytes16 {
             let control = vcltq_u8(self.0, Self::splat(0x20).0);
             mask(vorrq_u8(vorrq_u8(quote, backslash), control))
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn halves(self) -> [u64; 2] {
+        unsafe {
+            let halves = vreinterpretq_u64_u8(self.0);
+            [vgetq_lane_u64::<0>(halves), vgetq_lane_u64::<1>(halves)]
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn shuffled(self, places: Self) -> Self {
+        Self(unsafe { vqtbl1q_u8(self.0, places.0) })
     }
 
     #[inline(always)]

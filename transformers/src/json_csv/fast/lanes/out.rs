@@ -66,6 +66,19 @@ impl<'a> Out<'a> {
         self.len += keep.min(WIDTH);
     }
 
+    /// The first bytes of one lane and of another: as many as stand beside each, sixteen at most.
+    #[inline(always)]
+    pub(in super::super) fn two(&mut self, first: (Lane, usize), second: (Lane, usize)) {
+        self.room(2 * WIDTH);
+        let between = self.len + first.1.min(WIDTH);
+        // SAFETY: `room` left at least thirty-two bytes behind `len`, and `between` lies at most sixteen behind it.
+        unsafe {
+            first.0.0.store(self.start.add(self.len));
+            second.0.0.store(self.start.add(between));
+        }
+        self.len = between + second.1.min(WIDTH);
+    }
+
     #[inline(always)]
     pub(in super::super) fn byte(&mut self, byte: u8) {
         self.room(1);

@@ -37,6 +37,10 @@ impl Bytes16 {
     }
 
     #[inline(always)]
+    pub(super) fn halves(self) -> [u64; 2] {
+        [0, 8].map(|from| u64::from_le_bytes(std::array::from_fn(|place| self.0[from + place])))
+    }
+
     pub(super) fn digits(self) -> u32 {
         self.mask(|byte| byte.is_ascii_digit())
     }

@@ -1,8 +1,8 @@
 //! SSE2.
 
 use std::arch::x86_64::{
-    __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    _mm_storeu_si128, _mm_sub_epi8,
+    __m128i, _mm_cmpeq_epi8, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8,
+    _mm_or_si128, _mm_set1_epi8, _mm_shuffle_epi8, _mm_storeu_si128, _mm_sub_epi8, _mm_unpackhi_epi64,
 };
 
 /// SSE2 is part of every x86-64.
@@ -41,6 +41,18 @@ impl Bytes16 {
             let control = _mm_cmpeq_epi8(_mm_min_epu8(self.0, Self::splat(0x1f).0), self.0);
             mask(_mm_or_si128(_mm_or_si128(quote, backslash), control))
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn halves(self) -> [u64; 2] {
+        let low = |lane| unsafe { _mm_cvtsi128_si64(lane) }.cast_unsigned();
+        [low(self.0), low(unsafe { _mm_unpackhi_epi64(self.0, self.0) })]
+    }
+
+    #[inline]
+    #[target_feature(enable = "ssse3")]
+    pub(super) fn shuffled(self, places: Self) -> Self {
+        Self(_mm_shuffle_epi8(self.0, places.0))
     }
 
     #[inline(always)]
