@@ -1,7 +1,6 @@
 //! `convert THREADS IN OUT`: JSON to CSV without the rest of the program, for profilers. Says seconds and bytes.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::time::Instant;
 
 use outport_transform::{JsonToCsv, Transform, run};
@@ -13,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .try_into()
         .map_err(|_| "usage: convert THREADS IN OUT")?;
     let start = Instant::now();
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(output)?);
+    let mut out = File::create(output)?;
     let mut transform = JsonToCsv::new();
     transform.use_threads(threads.parse()?);
     let summary = run(&mut transform, || File::open(&input), &mut out)?;
