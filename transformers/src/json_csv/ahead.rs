@@ -15,8 +15,9 @@ use super::fast::Separator;
 use super::reading::Reading;
 use crate::transform::OUT_FULL;
 
-/// Bytes of a block: 1 MiB. Smaller ones cost more for their two ends, larger ones more memory.
-const BLOCK: usize = 1 << 20;
+/// Bytes of a block: 512 KiB. Larger ones cost memory and a twentieth more time, since they leave the cache with their rows; smaller
+/// ones cost more for their two ends.
+const BLOCK: usize = 512 << 10;
 
 /// How far from a block's ends the beginning of a record is looked for.
 const SEARCHED: usize = 64 << 10;
@@ -30,6 +31,8 @@ pub(super) struct Ahead {
     /// How a record begins.
     beginning: Vec<u8>,
     filling: Vec<u8>,
+    /// Whether `filling` begins where a record seems to.
+    at_record: bool,
     pending: VecDeque<Ticket>,
     /// The block whose turn it is, and how much of it was read.
     turn: Option<(Block, usize)>,
@@ -46,6 +49,8 @@ impl Ahead {
             beginning: emission.beginning()?,
             crew: Crew::new(threads.saturating_sub(1), emission),
             filling: Vec::new(),
+            // The very first one, which nothing separates from another, is read in its turn.
+            at_record: false,
             pending: VecDeque::new(),
             turn: None,
             spare: Vec::new(),
@@ -65,16 +70,19 @@ impl Ahead {
             let end = end(&self.filling, self.is_array, &self.beginning);
             let mut next = self.spare.pop().unwrap_or_default();
             next.reserve_exact(BLOCK);
-            next.extend_from_slice(&self.filling[end..]);
-            self.filling.truncate(end);
+            if let Some(end) = end {
+                next.extend_from_slice(&self.filling[end..]);
+                self.filling.truncate(end);
+            }
             self.hand_in(next);
+            self.at_record = end.is_some();
         }
         taken
     }
 
     fn hand_in(&mut self, next: Vec<u8>) {
         let bytes = std::mem::replace(&mut self.filling, next);
-        let guess = guess(&bytes, self.is_array, &self.beginning);
+        let guess = guess(&bytes, self.at_record, self.is_array, &self.beginning);
         let spare = self.spare.pop().unwrap_or_default();
         self.pending.push_back(self.crew.hand_in(Block { bytes, guess, converted: None, spare }));
     }
@@ -147,49 +155,51 @@ impl Ahead {
     }
 }
 
-/// Where a block's first whole record most likely begins: at the block's own beginning, behind the end of a line, or behind the comma
-/// between two records, where the first key of records follows.
-fn guess(bytes: &[u8], is_array: bool, beginning: &[u8]) -> Option<Guess> {
+/// Where a block's first whole record most likely begins: where the block does (`at_record`), behind the end of a line, or behind the
+/// comma between two records, where the first key of records follows.
+fn guess(bytes: &[u8], at_record: bool, is_array: bool, beginning: &[u8]) -> Option<Guess> {
+    let separator = if is_array { Separator::Comma { is_open: false } } else { Separator::Blanks };
+    if at_record {
+        return Some(Guess { from: 0, separator });
+    }
     let searched = &bytes[..bytes.len().min(SEARCHED)];
     if is_array {
         let from = searched
             .windows(beginning.len())
             .enumerate()
             .find_map(|(at, window)| if window == beginning { behind_record(searched, at) } else { None })?;
-        return Some(Guess { from, separator: Separator::Comma { is_open: false } });
+        return Some(Guess { from, separator });
     }
-    let from = match searched.first() {
-        Some(b'{') => 0,
-        _ => searched.windows(2).position(|two| two == b"\n{")? + 1,
-    };
-    Some(Guess { from, separator: Separator::Blanks })
+    let from = searched.windows(2).position(|two| two == b"\n{")? + 1;
+    Some(Guess { from, separator })
 }
 
-/// Where a full block ends, so that the next one begins with a record: as near to its own end as `guess` would find one. Its own end
-/// if there is none.
-fn end(bytes: &[u8], is_array: bool, beginning: &[u8]) -> usize {
+/// Where a full block ends, so that the next one begins with a record: as near to its own end as there is one.
+fn end(bytes: &[u8], is_array: bool, beginning: &[u8]) -> Option<usize> {
     let skipped = bytes.len().saturating_sub(SEARCHED);
     let searched = &bytes[skipped..];
     let found = if is_array {
-        searched.windows(beginning.len()).enumerate().rev().find_map(|(at, window)| {
-            // A block that ended at its very beginning would be none.
-            if window == beginning { behind_record(searched, at).filter(|end| *end > 0) } else { None }
-        })
+        searched
+            .windows(beginning.len())
+            .enumerate()
+            .rev()
+            .find_map(|(at, window)| if window == beginning { behind_record(searched, at) } else { None })
     } else {
         searched.windows(2).rposition(|two| two == b"\n{").map(|line_end| line_end + 1)
     };
-    found.map_or(bytes.len(), |end| skipped + end)
+    found.map(|end| skipped + end)
 }
 
-/// The place behind the record that ends in front of the one at `at`, a comma between them; the front of `bytes` if nothing else
-/// stands there.
+/// The place behind the record that ends in front of the one at `at`, a comma between them.
 fn behind_record(bytes: &[u8], at: usize) -> Option<usize> {
-    let last = |bytes: &[u8]| bytes.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-    let comma = last(&bytes[..at]).filter(|place| bytes[*place] == b',')?;
-    match last(&bytes[..comma]) {
-        None => Some(0),
-        Some(place) => (bytes[place] == b'}').then_some(place + 1),
-    }
+    let comma = before(bytes, at, b',')?;
+    Some(before(bytes, comma, b'}')? + 1)
+}
+
+/// The place of the last byte before `at` that is not blank, if it is this one.
+fn before(bytes: &[u8], at: usize, wanted: u8) -> Option<usize> {
+    let place = bytes[..at].iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
+    (bytes[place] == wanted).then_some(place)
 }
 
 #[cfg(test)]
@@ -200,12 +210,9 @@ mod tests {
     fn a_record_is_looked_for_where_it_may_begin() {
         let blanks = |from| Some(Guess { from, separator: Separator::Blanks });
         let comma = |from| Some(Guess { from, separator: Separator::Comma { is_open: false } });
-        let cases: [(&str, bool, Option<Guess>); 11] = [
-            ("{\"id\":1}\n{\"id\":2}", false, blanks(0)),
-            (",{\"id\":1},{\"id\":2}", true, comma(0)),
-            (" ,\n{\"id\":1},{\"id\":2}", true, comma(0)),
+        let cases: [(&str, bool, Option<Guess>); 8] = [
             ("1}\n{\"id\":2}", false, blanks(3)),
-            ("\"id\":2}\n", false, None),
+            ("{\"id\":2}\n", false, None),
             ("1}{\"id\":2}", false, None),
             ("1},{\"id\":2}", true, comma(2)),
             ("1} ,\n {\"id\":2}", true, comma(2)),
@@ -214,19 +221,21 @@ mod tests {
             ("\"{\"id\":1", true, None),
         ];
         for (text, is_array, expected) in cases {
-            assert_eq!(guess(text.as_bytes(), is_array, b"{\"id\":"), expected, "{text}");
+            assert_eq!(guess(text.as_bytes(), false, is_array, b"{\"id\":"), expected, "{text}");
+            let at_once = if is_array { comma(0) } else { blanks(0) };
+            assert_eq!(guess(text.as_bytes(), true, is_array, b"{\"id\":"), at_once, "{text}");
         }
     }
 
     #[test]
     fn a_block_ends_where_a_record_does() {
         let cases = [
-            ("{\"id\":1}\n{\"id\":2}\n{\"i", false, 18),
-            ("{\"id\":1}\n{\"id\":2}\n", false, 9),
-            ("{\"id\":1", false, 7),
-            (",{\"id\":1},{\"id\":2},{\"id\":", true, 18),
-            (",{\"id\":1} , {\"id\":2", true, 9),
-            (",{\"id\":1", true, 8),
+            ("{\"id\":1}\n{\"id\":2}\n{\"i", false, Some(18)),
+            ("{\"id\":1}\n{\"id\":2}\n", false, Some(9)),
+            ("{\"id\":1", false, None),
+            (",{\"id\":1},{\"id\":2},{\"id\":", true, Some(18)),
+            (",{\"id\":1} , {\"id\":2", true, Some(9)),
+            (",{\"id\":1", true, None),
         ];
         for (text, is_array, expected) in cases {
             assert_eq!(end(text.as_bytes(), is_array, b"{\"id\":"), expected, "{text}");

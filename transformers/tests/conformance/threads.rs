@@ -5,7 +5,7 @@ use outport_transform::{JsonToCsv, Limits, Summary, Transform, run};
 
 use crate::outcome::convert_within;
 
-/// Blocks are 1 MiB, and eight are under way with four threads: enough for a few rounds.
+/// Blocks are 512 KiB, and eight are under way with four threads: enough for a few rounds.
 const SIZE: usize = 12 << 20;
 
 fn convert_by(threads: usize, front: usize, input: &[u8]) -> Result<(Vec<u8>, Summary), Fault> {
