@@ -24,6 +24,15 @@ impl Signals {
         Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
     }
 
+    /// The first signal: its number.
+    pub async fn first(mut self) -> i32 {
+        let kind = tokio::select! {
+            _ = self.term.recv() => SignalKind::terminate(),
+            _ = self.int.recv() => SignalKind::interrupt(),
+        };
+        kind.as_raw_value()
+    }
+
     /// The first signal drains, the second one ends the process at once.
     pub async fn stop(mut self, engine: Arc<Engine>) {
         for round in 0..2 {

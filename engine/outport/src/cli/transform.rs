@@ -14,6 +14,7 @@ use outport_transform::{About, Once, Output, Spec, Transform};
 use self::files::{Place, Rejects, Whole, is_same};
 use super::TransformArgs;
 use super::send::{io_fault, usage};
+use super::signals::Signals;
 use crate::output;
 
 pub fn transform(args: TransformArgs) -> Result<(), Fault> {
@@ -78,6 +79,7 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
             other => (other?, kept.finish()?),
         }
     } else {
+        tokio::spawn(end_by_signal(Signals::listen()?));
         let (whole, summary) = Whole::write(Place::of(&target)?, |out| run(&mut *transform, out, &mut kept))?;
         // First, so that there is no output of which the rejects are missing.
         let rejects = kept.finish()?;
@@ -93,6 +95,15 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
         summary.bytes_in, summary.bytes_out
     ));
     Ok(())
+}
+
+/// What was written under other names so far goes with the process.
+async fn end_by_signal(signals: Signals) {
+    let number = signals.first().await;
+    files::remove_unfinished();
+    output::note("ended by a signal; the output is as it was before");
+    // As a shell counts it.
+    std::process::exit(128 + number);
 }
 
 /// A spec in TOML, or the same as JSON.

@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use outport_core::Fault;
 use outport_transform::Output;
@@ -11,6 +12,18 @@ use tempfile::NamedTempFile;
 
 use super::draft::Draft;
 use crate::cli::send::{io_fault, usage};
+
+/// Where files were begun, under names that nobody looks for.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes what was begun and has not got its name yet: the process ends.
+pub(super) fn remove_unfinished() {
+    let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in unfinished.iter() {
+        // One that has its name is not there; nobody is left to be told of another error.
+        let _gone = std::fs::remove_file(path);
+    }
+}
 
 /// Where a file is to be: nothing, or a file that it replaces.
 pub(super) struct Place {
@@ -40,7 +53,10 @@ impl Place {
 
     fn begin(&self) -> io::Result<NamedTempFile> {
         let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        tempfile::Builder::new().prefix(".outport-").suffix(".part").tempfile_in(folder)
+        let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = tempfile::Builder::new().prefix(".outport-").suffix(".part").tempfile_in(folder)?;
+        unfinished.push(file.path().to_owned());
+        Ok(file)
     }
 
     fn fault(&self, error: &io::Error) -> Fault {
