@@ -73,11 +73,11 @@ impl Moment {
 
     pub(super) fn write_time(&self, found: Found<'_>, out: &mut Vec<u8>) -> Result<Form, Why> {
         let (parts, date, is_utc) = match self.read(spelling(found)?)? {
-            Read::Time(time, offset) => parts_of(&self.zoned(time, offset)),
+            Read::Time(time, offset) => parts_of(&self.shown(time, offset)),
             Read::Local(local) => {
                 let offset = self.place(local)?;
                 match offset.to_timestamp(local) {
-                    Ok(time) => parts_of(&self.zoned(time, offset)),
+                    Ok(time) => parts_of(&self.shown(time, offset)),
                     Err(_) => parts_beyond(local, offset),
                 }
             }
@@ -106,6 +106,20 @@ impl Moment {
             Offset::UTC => TimeZone::UTC,
             offset => offset.to_time_zone(),
         }))
+    }
+
+    /// The time as `out` shows it. RFC 3339 (section 5.6) has no seconds in offsets, as some clocks had once (Monrovia's were 44
+    /// minutes 30 seconds behind UTC until 1972): there it is the same moment by a clock that is some seconds off.
+    fn shown(&self, time: Timestamp, offset: Offset) -> Zoned {
+        let zoned = self.zoned(time, offset);
+        let seconds = zoned.offset().seconds();
+        let minutes = Offset::from_seconds((seconds + 30).div_euclid(60) * 60);
+        match minutes {
+            Ok(minutes) if self.write == MomentOut::Rfc3339 && seconds % 60 != 0 => {
+                time.to_zoned(minutes.to_time_zone())
+            }
+            _ => zoned,
+        }
     }
 
     /// The offset of a time that a clock in `tz` showed. jiff would choose one in a gap or a fold; the other may be the

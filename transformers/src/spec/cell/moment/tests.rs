@@ -46,6 +46,24 @@ fn rfc_3339_keeps_the_offset_it_came_with() {
 }
 
 #[test]
+fn rfc_3339_has_no_seconds_in_offsets() {
+    // Monrovia was 44:30 minutes behind until 1972, New York 4:56:02 hours until 1883: the same moments, by clocks nearby.
+    for (zone, text, wanted) in [
+        ("Africa/Monrovia", "1970-01-01T00:00:00", "1970-01-01T00:00:30-00:44"),
+        ("Africa/Monrovia", "1970-01-01T00:44:30Z", "1970-01-01T00:00:30-00:44"),
+        ("America/New_York", "1880-01-01T00:00:00.5", "1880-01-01T00:00:02.5-04:56"),
+        ("Africa/Monrovia", "1980-01-01T00:00:00", "1980-01-01T00:00:00+00:00"),
+        ("America/New_York", "1890-01-01T00:00:00", "1890-01-01T00:00:00-05:00"),
+    ] {
+        let moment = moment(&[MomentIn::Rfc3339], "rfc3339", Some(zone));
+        assert_eq!(time(&moment, text).as_deref(), Ok(wanted), "{zone}, {text}");
+    }
+    // A pattern writes what the zone's own clock showed.
+    let pattern = moment(&[MomentIn::Rfc3339], "%F %T %::z", Some("Africa/Monrovia"));
+    assert_eq!(time(&pattern, "1970-01-01T00:00:00").as_deref(), Ok("1970-01-01 00:00:00 -00:44:30"));
+}
+
+#[test]
 fn a_zone_places_local_times_and_converts_the_others() {
     let new_york = moment(&[MomentIn::Rfc3339], "rfc3339", Some("America/New_York"));
     for (text, wanted) in [
