@@ -45,7 +45,19 @@ fn records_come_in_an_array_too() {
         gives(array, nothing, "[]\n");
         gives("", nothing, "");
     }
-    gives("[input]\nheader = false", "", "");
+    let headless = "[input]\nheader = false";
+    for nothing in ["", "\n\r\n"] {
+        gives(headless, nothing, "");
+    }
+    // In a file of several columns no line without anything is a row; in a file of one column each is.
+    gives(headless, "\n\r\n1,2\n\n3,4\n", "{\"1\":\"1\",\"2\":\"2\"}\n{\"1\":\"3\",\"2\":\"4\"}\n");
+    gives(headless, "1\n\n3\n", "{\"1\":\"1\"}\n{\"1\":null}\n{\"1\":\"3\"}\n");
+    fails(
+        headless,
+        "\n1\n",
+        "csv.ragged",
+        "record 1 (line 2, byte 1): this is the first row and has one cell",
+    );
 }
 
 #[test]

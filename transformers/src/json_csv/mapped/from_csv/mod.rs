@@ -8,7 +8,7 @@ mod header;
 mod record;
 mod rows;
 
-use outport_core::Fault;
+use outport_core::{Fault, code};
 
 use self::cells::Cells;
 use self::record::Record;
@@ -39,6 +39,8 @@ pub(crate) struct CsvToJson {
     record: Option<Record>,
     /// Rows read, without the header.
     records: u64,
+    /// A line without anything came in front of the first row, where that is no header.
+    began_blank: bool,
     writer: Writer,
     quarantine: Option<Quarantine>,
     progress: Progress,
@@ -61,6 +63,7 @@ impl CsvToJson {
             cells: Cells::default(),
             record: None,
             records: 0,
+            began_blank: false,
             writer: Writer::json(layout),
             quarantine,
             progress: Progress::default(),
@@ -130,6 +133,8 @@ impl CsvToJson {
         let is_header = self.record.is_none() && self.input.header;
         if is_header {
             self.header()?;
+        } else if self.record.is_none() && self.rows.raw().is_empty() {
+            self.began_blank = true;
         } else if self.is_data() {
             self.records += 1;
             let (byte, line) = self.rows.start();
@@ -187,6 +192,10 @@ impl CsvToJson {
             // Without a header the first row says how many columns there are.
             unknown => {
                 let names = header::numbers(&self.cells)?;
+                if self.began_blank && names.len() == 1 {
+                    let what = "this is the first row and has one cell; what is blank in front of it may be rows, too";
+                    return Err(Bad::new(&code::CSV_RAGGED, what));
+                }
                 header::check(&names, &self.columns, &self.filters)?;
                 unknown.insert(Record::new(names, &self.columns, &self.filters, &self.input.null))
             }
