@@ -20,6 +20,7 @@ mod row;
 mod scanner;
 mod schema;
 mod sink;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -29,6 +30,7 @@ use outport_core::{Fault, code};
 pub(crate) use self::by_spec::mapped;
 pub use self::limits::Limits;
 pub use self::mapped::infer;
+pub(crate) use self::strict::is_taken;
 
 use self::ahead::Ahead;
 use self::dialect::Dialect;

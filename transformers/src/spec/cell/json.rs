@@ -4,6 +4,7 @@ use serde::de::IgnoredAny;
 
 use super::super::JsonText;
 use super::{Form, Found, Why};
+use crate::json_csv::is_taken;
 
 pub(super) fn write(text: JsonText, found: Found<'_>, out: &mut Vec<u8>) -> Result<Form, Why> {
     match (text, found) {
@@ -15,13 +16,17 @@ pub(super) fn write(text: JsonText, found: Found<'_>, out: &mut Vec<u8>) -> Resu
         }
         (JsonText::Read, Found::Text(text)) => {
             serde_json::from_str::<IgnoredAny>(text).map_err(|_| Why::NotJson)?;
+            // What our own reader would refuse is not passed on to others.
+            if !is_taken(text) {
+                return Err(Why::DoubtfulJson);
+            }
             compact(text, out);
         }
     }
     Ok(Form::Bare)
 }
 
-/// Drops the blanks outside strings. Through a `Value` keys that stand twice would be lost.
+/// Drops the blanks outside strings. Through a `Value` numbers would be rewritten.
 fn compact(json: &str, out: &mut Vec<u8>) {
     let (mut in_string, mut escaped) = (false, false);
     for byte in json.bytes() {
@@ -56,13 +61,22 @@ mod tests {
         let text = "a\"b\n";
         assert_eq!(written(JsonText::Quote, Found::Text(text)).unwrap(), r#""a\"b\n""#);
         assert_eq!(written(JsonText::Quote, Found::Bare("[1]")).unwrap(), "[1]");
-        let json = "{ \"a b\" : [ 1.10 , \"\\\" \\\\\" , null ] ,\n\"a b\":2 }";
+        let json = "{ \"a b\" : [ 1.10 , \"\\\" \\\\\" , null ] ,\n\"c\":2 }";
         assert_eq!(
             written(JsonText::Read, Found::Text(json)).unwrap(),
-            r#"{"a b":[1.10,"\" \\",null],"a b":2}"#
+            r#"{"a b":[1.10,"\" \\",null],"c":2}"#
         );
         for no_json in ["", "N/A", "{", "[1,]", "1 2"] {
             assert_eq!(written(JsonText::Read, Found::Text(no_json)), Err(Why::NotJson), "{no_json}");
+        }
+        // serde_json takes these, or is itself near its limit.
+        let (deep, too_deep) = ([126, 127].map(|depth| "[".repeat(depth) + &"]".repeat(depth))).into();
+        for doubtful in [r#"{"a":1,"a":2}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#, r#""\ud800""#, &too_deep] {
+            assert_eq!(written(JsonText::Read, Found::Text(doubtful)), Err(Why::DoubtfulJson), "{doubtful}");
+        }
+        assert_eq!(written(JsonText::Read, Found::Text(&deep)).unwrap(), deep);
+        for fine in ["1e999", "\"\\ud83d\\ude00\"", "null", "[{\"a\":1},{\"a\":2}]"] {
+            assert_eq!(written(JsonText::Read, Found::Text(fine)).unwrap(), fine);
         }
     }
 

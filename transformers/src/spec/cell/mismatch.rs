@@ -48,6 +48,8 @@ pub enum Why {
     Unwritable,
     /// The text is not JSON.
     NotJson,
+    /// It is, but a record with it would be refused.
+    DoubtfulJson,
 }
 
 impl fmt::Display for Mismatch {
@@ -66,6 +68,10 @@ impl fmt::Display for Mismatch {
             Why::Repeated => ": the clocks of `tz` show this local time twice",
             Why::Unwritable => ": `out` cannot write this time",
             Why::NotJson => ": the text is not JSON",
+            Why::DoubtfulJson => {
+                ": in the JSON text a key stands twice in one object, half of a surrogate pair stands alone, or more than 126 arrays and \
+                 objects are inside each other"
+            }
         })
     }
 }
