@@ -41,6 +41,7 @@ impl Bytes16 {
         [0, 8].map(|from| u64::from_le_bytes(std::array::from_fn(|place| self.0[from + place])))
     }
 
+    #[inline(always)]
     pub(super) fn digits(self) -> u32 {
         self.mask(|byte| byte.is_ascii_digit())
     }
