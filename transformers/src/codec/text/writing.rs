@@ -204,8 +204,10 @@ fn encode_mapped(
         match result {
             EncoderResult::InputEmpty => return Ok(()),
             EncoderResult::OutputFull => {}
-            EncoderResult::Unmappable(character) if unmappable == Unmappable::Refuse => {
-                return Err(read - character.len_utf8());
+            EncoderResult::Unmappable(_) if unmappable == Unmappable::Refuse => {
+                // Not by the character that is told: of an escape in ISO-2022-JP that is U+FFFD.
+                let last = text[..read].chars().next_back().map_or(0, char::len_utf8);
+                return Err(read - last);
             }
             // Through the encoder: ISO-2022-JP has to leave its double-byte state first.
             EncoderResult::Unmappable(_) => encode_mapped(encoder, Unmappable::Refuse, "?", false, out)?,
@@ -220,6 +222,20 @@ fn line_feeds(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_begins_a_sequence_of_iso_2022_jp_is_no_text() {
+        for (text, place) in [("\u{1b}", 0), ("ab\u{1b}c", 2), ("\u{65e5}\u{e}", 3), ("\u{f}\u{65e5}", 0)] {
+            let encoded = |unmappable| {
+                let mut out = Vec::new();
+                encode_legacy(&mut ISO_2022_JP.new_encoder(), unmappable, text, true, &mut out).map(|()| out)
+            };
+            assert_eq!(encoded(Unmappable::Refuse), Err(place), "{text:?}");
+            let replaced = text.replace(['\u{1b}', '\u{e}', '\u{f}'], "?");
+            let (expected, ..) = ISO_2022_JP.encode(&replaced);
+            assert_eq!(encoded(Unmappable::QuestionMark).unwrap(), &expected[..], "{text:?}");
+        }
+    }
 
     /// What is written is read back as it was, or refused: every character of the Basic Multilingual Plane, in every encoding.
     #[test]
