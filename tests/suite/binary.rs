@@ -87,7 +87,7 @@ fn a_signal_leaves_neither_output_nor_what_was_begun() {
         let mut told = String::new();
         converting.stderr.take().unwrap().read_to_string(&mut told).unwrap();
         assert_eq!(status.code(), Some(code), "{told}");
-        assert_eq!(told, "ended by a signal; the output is as it was before\n");
+        assert_eq!(told, "ended by a signal; no file was written or replaced\n");
         assert_eq!(names(), ["out.csv", "pipe"]);
         assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), "of yesterday");
     }

@@ -70,6 +70,7 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
     let run = |transform: &mut dyn Transform, out: &mut dyn Output, rejects: &mut Rejects| {
         outport_transform::run_with_rejects(transform, open, out, rejects)
     };
+    tokio::spawn(end_by_signal(Signals::listen()?));
     let (summary, rejects) = if to_pipe {
         // A pipe takes nothing back: the whole input is looked at before the first row.
         let mut out = Once(Pipe { out: io::stdout().lock(), reader_is_gone: false });
@@ -79,8 +80,9 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
             other => (other?, kept.finish()?),
         }
     } else {
-        tokio::spawn(end_by_signal(Signals::listen()?));
         let (whole, summary) = Whole::write(Place::of(&target)?, |out| run(&mut *transform, out, &mut kept))?;
+        // A signal comes before both have their names, or not at all.
+        let _unfinished = files::unfinished();
         // First, so that there is no output of which the rejects are missing.
         let rejects = kept.finish()?;
         whole.put_in_place()?;
@@ -100,8 +102,9 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
 /// What was written under other names so far goes with the process.
 async fn end_by_signal(signals: Signals) {
     let number = signals.first().await;
-    files::remove_unfinished();
-    output::note("ended by a signal; the output is as it was before");
+    let unfinished = files::unfinished();
+    files::remove(&unfinished);
+    output::note("ended by a signal; no file was written or replaced");
     // As a shell counts it.
     std::process::exit(128 + number);
 }

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use outport_core::Fault;
 use outport_transform::Output;
@@ -16,11 +16,17 @@ use crate::cli::send::{io_fault, usage};
 /// Where files were begun, under names that nobody looks for.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+/// While somebody has this, nothing is begun, and nobody else finishes or removes what was.
+pub(super) type Unfinished = MutexGuard<'static, Vec<PathBuf>>;
+
+pub(super) fn unfinished() -> Unfinished {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Removes what was begun and has not got its name yet: the process ends.
-pub(super) fn remove_unfinished() {
-    let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+pub(super) fn remove(unfinished: &Unfinished) {
     for path in unfinished.iter() {
-        // One that has its name is not there; nobody is left to be told of another error.
+        // One that was given up is not there; nobody is left to be told of another error.
         let _gone = std::fs::remove_file(path);
     }
 }
@@ -53,7 +59,7 @@ impl Place {
 
     fn begin(&self) -> io::Result<NamedTempFile> {
         let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unfinished = unfinished();
         let file = tempfile::Builder::new().prefix(".outport-").suffix(".part").tempfile_in(folder)?;
         unfinished.push(file.path().to_owned());
         Ok(file)
