@@ -11,16 +11,22 @@ pub(super) struct Bad {
     /// JSON Pointer to the value.
     pub(super) path: Option<String>,
     pub(super) what: String,
+    /// What to do, where more is known than the code says.
+    pub(super) hint: Option<&'static str>,
 }
 
 impl Bad {
     pub(super) fn new(code: &'static Code, what: impl Into<String>) -> Self {
-        Self { code, path: None, what: what.into() }
+        Self { code, path: None, what: what.into(), hint: None }
     }
 
     pub(super) fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into()).filter(|path| !path.is_empty());
         self
+    }
+
+    pub(super) fn with_hint(self, hint: impl Into<Option<&'static str>>) -> Self {
+        Self { hint: hint.into(), ..self }
     }
 
     /// A column without the value that the spec requires.
@@ -32,6 +38,10 @@ impl Bad {
     /// The fault that rejects the file.
     pub(super) fn fault(self, place: Place) -> Fault {
         let place = Place { path: self.path, ..place };
-        Fault::new(self.code, format!("could not convert {place}: {}", self.what))
+        let fault = Fault::new(self.code, format!("could not convert {place}: {}", self.what));
+        match self.hint {
+            Some(hint) => fault.with_hint(hint),
+            None => fault,
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn write(
         Ok(form) => Ok(Value::of(form)),
         Err(mismatch) => {
             let what = format!("column {:?}: {mismatch}", column.name);
-            Err(Bad::new(&code::MAPPING_MISMATCH, what).at(from.to_string()))
+            Err(Bad::new(&code::MAPPING_MISMATCH, what).with_hint(mismatch.why.hint()).at(from.to_string()))
         }
     }
 }

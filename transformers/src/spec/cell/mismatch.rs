@@ -52,6 +52,18 @@ pub enum Why {
     DoubtfulJson,
 }
 
+impl Why {
+    /// The setting of the column that helps, if there is one.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Scale => Some("set a larger `scale` for the column, or round = \"half_even\""),
+            Self::Format => Some("add the format to `in` of the column, or correct the record at its source"),
+            Self::NoZone => Some("set `tz` of the column to the zone whose clocks the times are of"),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {}, found {}", self.expected, self.found)?;

@@ -63,7 +63,7 @@ impl Moment {
             Read::Day(date) => date,
             Read::Local(local) => local.date(),
             Read::Time(time, offset) => self.zoned(time, offset).date(),
-            Read::Beyond(local, offset) => self.beyond(local, offset)?.date(),
+            Read::Beyond(local, offset) => self.beyond(local, offset)?.0.date(),
         };
         match &self.write {
             MomentOut::Rfc3339 => append(out, "%Y-%m-%d", date, date),
@@ -78,10 +78,13 @@ impl Moment {
                 let offset = self.place(local)?;
                 match offset.to_timestamp(local) {
                     Ok(time) => parts_of(&self.shown(time, offset)),
-                    Err(_) => parts_beyond(local, offset),
+                    Err(_) => self.parts_beyond(local, offset),
                 }
             }
-            Read::Beyond(local, offset) => parts_beyond(self.beyond(local, offset)?, offset),
+            Read::Beyond(local, offset) => {
+                let (local, offset) = self.beyond(local, offset)?;
+                self.parts_beyond(local, offset)
+            }
             Read::Day(_) => return Err(Why::NoTime),
         };
         let pattern = match &self.write {
@@ -92,13 +95,19 @@ impl Moment {
         append(out, pattern, parts, date)
     }
 
-    /// Such a time as it came; one that has to be converted to another zone cannot be counted.
-    fn beyond(&self, local: DateTime, offset: Offset) -> Result<DateTime, Why> {
-        match &self.tz {
-            None => Ok(local),
-            Some(zone) if *zone == TimeZone::UTC && offset == Offset::UTC => Ok(local),
-            Some(_) => Err(Why::NoSuchTime),
-        }
+    /// Such a time by the clocks of `tz`. No clocks change in these hours, so the last offset that jiff knows is theirs.
+    fn beyond(&self, local: DateTime, offset: Offset) -> Result<(DateTime, Offset), Why> {
+        let Some(zone) = &self.tz else { return Ok((local, offset)) };
+        let there = zone.to_offset(Timestamp::MAX);
+        let apart = SignedDuration::from_secs(i64::from(there.seconds() - offset.seconds()));
+        local.checked_add(apart).map(|local| (local, there)).map_err(|_| Why::NoSuchTime)
+    }
+
+    fn parts_beyond(&self, local: DateTime, offset: Offset) -> (BrokenDownTime, Date, bool) {
+        let mut parts = BrokenDownTime::from(local);
+        parts.set_offset(Some(offset));
+        let is_utc = self.tz.as_ref().map_or(offset == Offset::UTC, |zone| *zone == TimeZone::UTC);
+        (parts, local.date(), is_utc)
     }
 
     fn zoned(&self, time: Timestamp, offset: Offset) -> Zoned {
@@ -171,12 +180,6 @@ fn parts_of(zoned: &Zoned) -> (BrokenDownTime, Date, bool) {
     (BrokenDownTime::from(zoned), zoned.date(), *zoned.time_zone() == TimeZone::UTC)
 }
 
-fn parts_beyond(local: DateTime, offset: Offset) -> (BrokenDownTime, Date, bool) {
-    let mut parts = BrokenDownTime::from(local);
-    parts.set_offset(Some(offset));
-    (parts, local.date(), offset == Offset::UTC)
-}
-
 /// Seconds since 1970, or the same counted in powers of ten of a second.
 fn seconds(text: &str, power: u32) -> Result<Read, Why> {
     let number = Number::parse(text).filter(|number| number.exponent.is_none()).ok_or(Why::Format)?;
@@ -225,27 +228,35 @@ fn by_pattern(pattern: &str, text: &str) -> Result<Read, Why> {
 }
 
 /// What was read, if the pattern writes it as it stood there. jiff reads more than that: `1/1/24` by `%m/%d/%Y` as the year 24, any
-/// blanks or none for a blank, a plus sign in front of a number.
+/// blanks or none for a blank, a plus sign in front of a number. Names may have any case, and a fraction as many digits as it likes.
 fn spelt(pattern: &str, text: &str, back: &BrokenDownTime, read: Read) -> Result<Read, Why> {
-    let back = back.to_string(pattern).map_err(|_| Why::Format)?;
-    // Names in any case; zeros at the end of a fraction are the writer's choice.
-    let has_fraction = pattern.contains('f') || pattern.contains('N');
-    let is_spelt = back.eq_ignore_ascii_case(text)
-        || (has_fraction && without_zeros(&back).eq_ignore_ascii_case(&without_zeros(text)));
-    if is_spelt { Ok(read) } else { Err(Why::Format) }
+    let is_spelt = |pattern: &str| back.to_string(pattern).is_ok_and(|back| back.eq_ignore_ascii_case(text));
+    let by_digits = |digits| with_digits(pattern, digits).is_some_and(|pattern| is_spelt(&pattern));
+    if is_spelt(pattern) || (1..=9).any(by_digits) { Ok(read) } else { Err(Why::Format) }
 }
 
-/// The same without the zeros at the end of what follows a point.
-fn without_zeros(text: &str) -> String {
-    let mut parts = text.split('.');
-    let mut result = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        result += ".";
-        result += part[..digits].trim_end_matches('0');
-        result += &part[digits..];
+/// The pattern with so many digits in each fraction of a second (`%f`, `%.f`, `%3f`, `%N` ...); none without a fraction.
+fn with_digits(pattern: &str, digits: u8) -> Option<String> {
+    let (mut result, mut found) = (String::with_capacity(pattern.len() + 2), false);
+    let mut parts = pattern.split('%');
+    result += parts.next().unwrap_or_default();
+    while let Some(part) = parts.next() {
+        result.push('%');
+        let rest =
+            part.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | '^' | '#'));
+        if part.is_empty() {
+            // `%%`, and what follows is no directive.
+            result.push('%');
+            result += parts.next().unwrap_or_default();
+        } else if rest.starts_with(['f', 'N']) {
+            let point = if part.starts_with('.') { "." } else { "" };
+            result += &format!("{point}{digits}{rest}");
+            found = true;
+        } else {
+            result += part;
+        }
     }
-    result
+    found.then_some(result)
 }
 
 /// jiff reads second 60 as 59 and does not tell; written back, the text then has one 59 more than it had.

@@ -46,6 +46,51 @@ fn rfc_3339_keeps_the_offset_it_came_with() {
 }
 
 #[test]
+fn a_fraction_has_as_many_digits_as_it_likes() {
+    for of_fraction in ["%.f", "%.3f", "%.9f", ".%f", ".%3f", ".%N"] {
+        let moment = moment(&[pattern(&format!("%F %T{of_fraction}"))], "rfc3339", Some("UTC"));
+        for (text, wanted) in [
+            ("2024-01-01 00:00:00.500", Ok("2024-01-01T00:00:00.5Z")),
+            ("2024-01-01 00:00:00.5", Ok("2024-01-01T00:00:00.5Z")),
+            ("2024-01-01 00:00:00.000", Ok("2024-01-01T00:00:00Z")),
+            ("2024-01-01 00:00:00.0", Ok("2024-01-01T00:00:00Z")),
+            ("2024-01-01 00:00:00.123456789", Ok("2024-01-01T00:00:00.123456789Z")),
+            ("2024-01-01 00:00:00.1234567890", Err(Why::Format)),
+            ("2024-01-01 00:00:00.", Err(Why::Format)),
+            ("2024-01-01 00:00:0.5", Err(Why::Format)),
+        ] {
+            assert_eq!(time(&moment, text), wanted.map(str::to_owned), "{of_fraction}: {text}");
+        }
+    }
+    // Behind the other points nothing is a fraction.
+    let moment = moment(&[pattern("%H.%M.%S.%f %d.%m.%Y")], "rfc3339", Some("UTC"));
+    assert_eq!(time(&moment, "10.00.00.5 01.01.2024").as_deref(), Ok("2024-01-01T10:00:00.5Z"));
+    assert_eq!(time(&moment, "10.0.0.5 01.01.2024"), Err(Why::Format));
+    assert_eq!(with_digits("100%% %H%.3f%%f", 2).as_deref(), Some("100%% %H%.2f%%f"));
+    assert_eq!(with_digits("%%%%%f", 1).as_deref(), Some("%%%%%1f"));
+    assert_eq!(with_digits("%H %%f", 1), None);
+}
+
+#[test]
+fn the_last_day_has_a_time_in_every_zone() {
+    for (zone, text, wanted) in [
+        ("Europe/Berlin", "9999-12-31T00:00:00Z", Ok("9999-12-31T01:00:00+01:00")),
+        ("Europe/Berlin", "9999-12-31T00:00:00", Ok("9999-12-31T00:00:00+01:00")),
+        ("Europe/Berlin", "9999-12-31T23:59:59Z", Err(Why::NoSuchTime)),
+        ("Europe/London", "9999-12-31T23:59:59Z", Ok("9999-12-31T23:59:59+00:00")),
+        ("America/New_York", "9999-12-31T23:59:59Z", Ok("9999-12-31T18:59:59-05:00")),
+        ("UTC", "9999-12-31T23:59:59Z", Ok("9999-12-31T23:59:59Z")),
+        ("UTC", "9999-12-31T23:59:59-01:00", Err(Why::NoSuchTime)),
+    ] {
+        let moment = moment(&[MomentIn::Rfc3339], "rfc3339", Some(zone));
+        assert_eq!(time(&moment, text), wanted.map(str::to_owned), "{zone}, {text}");
+    }
+    let day = moment(&[MomentIn::Rfc3339], "rfc3339", Some("Pacific/Auckland"));
+    assert_eq!(date(&day, "9999-12-30T23:00:00Z").as_deref(), Ok("9999-12-31"));
+    assert_eq!(date(&day, "9999-12-31T12:00:00Z"), Err(Why::NoSuchTime));
+}
+
+#[test]
 fn rfc_3339_has_no_seconds_in_offsets() {
     // Monrovia was 44:30 minutes behind until 1972, New York 4:56:02 hours until 1883: the same moments, by clocks nearby.
     for (zone, text, wanted) in [
