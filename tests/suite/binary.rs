@@ -59,8 +59,12 @@ fn a_signal_leaves_neither_output_nor_what_was_begun() {
     let pipe = folder.path().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
     std::fs::write(folder.path().join("out.csv"), "of yesterday").unwrap();
-    for (signal, code) in [(rustix::process::Signal::TERM, 143), (rustix::process::Signal::INT, 130)] {
-        let mut converting = std::process::Command::new(binary())
+    use rustix::process::Signal;
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        // Under `nohup`, which the tests may run under, SIGHUP would not be heard.
+        let mut converting = std::process::Command::new("env")
+            .arg("--default-signal=HUP")
+            .arg(binary())
             .args(["transform", "json-to-csv", "pipe", "out.csv"])
             .current_dir(folder.path())
             .stderr(std::process::Stdio::piped())
@@ -91,4 +95,63 @@ fn a_signal_leaves_neither_output_nor_what_was_begun() {
         assert_eq!(names(), ["out.csv", "pipe"]);
         assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), "of yesterday");
     }
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let spec = "[errors]\npolicy = \"quarantine\"\nmax_bad = 1\n";
+    std::fs::write(path("in.json"), "{\"id\":1}\n").unwrap();
+    std::fs::write(path("spec.toml"), spec).unwrap();
+    std::os::unix::fs::symlink("in.json", path("link")).unwrap();
+    for (arguments, told) in [
+        (&["in.json", "./in.json"][..], "./in.json would be the input and the output"),
+        (&["in.json", "link"], "link would be the input and the output"),
+        (&["in.json", "in.json", "--infer"], "in.json would be the input and the output"),
+        (&["in.json", "spec.toml", "--spec", "spec.toml"], "spec.toml would be the spec and the output"),
+        (
+            &["in.json", "out.csv", "--spec", "spec.toml", "--rejects", "spec.toml"],
+            "spec.toml would be the spec and the file of rejects",
+        ),
+        (
+            &["link", "out.csv", "--spec", "spec.toml", "--rejects", "in.json"],
+            "in.json would be the input and the file of rejects",
+        ),
+    ] {
+        let arguments = [&["transform", "json-to-csv"], arguments].concat();
+        let ended = Outport::new(folder.path(), &arguments).run().unwrap();
+        let said = ended.stderr;
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {said}");
+        assert!(
+            said.starts_with(&format!("error: {told} [usage.invalid]\nhint: name another file")),
+            "{said}"
+        );
+        assert_eq!(std::fs::read_to_string(path("in.json")).unwrap(), "{\"id\":1}\n");
+        assert_eq!(std::fs::read_to_string(path("spec.toml")).unwrap(), spec);
+        assert!(!path("out.csv").exists());
+    }
+}
+
+#[test]
+fn messages_name_the_file_that_they_are_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("in.json"), "{\"id\":1}\n{\"id\":}\n").unwrap();
+    std::fs::write(path("spec.toml"), "[output]\ndelimeter = \";\"\n").unwrap();
+    std::fs::write(path("twice.json"), "{\"output\":{\"bom\":true,\"bom\":false}}").unwrap();
+    let convert = |arguments: &[&str]| {
+        let arguments = [&["transform", "json-to-csv"], arguments].concat();
+        Outport::new(folder.path(), arguments).run().unwrap().stderr
+    };
+    let said = convert(&["in.json", "-"]);
+    assert!(said.starts_with("error: in.json: could not convert record 2 "), "{said}");
+    let said = convert(&["in.json", "-", "--spec", "spec.toml"]);
+    let told = "error: spec.toml: could not read the json-to-csv spec: [output] has no key `delimeter`";
+    assert!(said.starts_with(told), "{said}");
+    let said = convert(&["in.json", "-", "--spec", "twice.json"]);
+    let told = "error: could not read the spec twice.json: the key \"bom\" stands twice at line 1 ";
+    assert!(said.starts_with(told) && said.contains("[config.unreadable]"), "{said}");
+    let said = convert(&[".", "-"]);
+    assert!(said.starts_with("error: .: could not read the transform's input: "), "{said}");
 }

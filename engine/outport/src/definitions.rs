@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use outport_core::definitions::{Definitions, Endpoint, Subscription};
+use outport_core::definitions::{Definitions, Endpoint, Subscription, TransformSpec};
 use outport_core::delivery::OnUnconfirmed;
 use outport_core::remote_name::Template;
 use outport_core::route::Priority;
@@ -11,15 +11,34 @@ use outport_core::{Fault, KeyPattern, code};
 
 use crate::connection;
 use crate::nearest::nearest;
+use crate::spec_file;
 
 /// Reads and checks a definitions file.
 pub fn read(path: &Path) -> Result<Definitions, Fault> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Fault::new(&code::CONFIG_UNREADABLE, format!("could not read {name}: {error}")))?;
-    let definitions = parse(&text, &name)?;
+    let mut definitions = parse(&text, &name)?;
+    for transform in &mut definitions.transforms {
+        read_spec(transform, path.parent().unwrap_or(Path::new("")))?;
+    }
     check(&definitions)?;
     Ok(definitions)
+}
+
+/// Puts the content of the file that a transform names in its place. A relative path counts from the definitions file.
+fn read_spec(transform: &mut TransformSpec, folder: &Path) -> Result<(), Fault> {
+    let Some(file) = transform.spec.take() else { return Ok(()) };
+    if transform.params.as_object().is_none_or(|params| !params.is_empty()) {
+        return Err(invalid(format!("the transform {:?} has `spec` and `params`", transform.name))
+            .with_hint("both say the same thing: keep one of them"));
+    }
+    transform.params = spec_file::read(&folder.join(file)).map_err(|fault| in_transform(transform, fault))?;
+    Ok(())
+}
+
+fn in_transform(transform: &TransformSpec, fault: Fault) -> Fault {
+    Fault { message: format!("the transform {:?}: {}", transform.name, fault.message), ..fault }
 }
 
 fn parse(text: &str, name: &str) -> Result<Definitions, Fault> {
@@ -86,7 +105,7 @@ fn check(definitions: &Definitions) -> Result<(), Fault> {
         }
     }
     for spec in &definitions.transforms {
-        outport_transform::build(&spec.kind, &spec.params)?;
+        outport_transform::build(&spec.kind, &spec.params).map_err(|fault| in_transform(spec, fault))?;
     }
     for subscriber in &definitions.subscribers {
         unique(
@@ -374,6 +393,31 @@ remote_name = "inbox/{sender}_{stem}.{ext}"
             assert_eq!(fault.code.name, code, "{new}: {fault}");
             assert!(fault.report().contains(hint), "{new}: {}", fault.report());
             assert!(!fault.report().contains("hunter2"), "{}", fault.report());
+        }
+    }
+
+    #[test]
+    fn a_spec_may_be_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("partners.toml");
+        let try_it = |spec: &str, instead: &str| {
+            std::fs::write(folder.path().join("claims.toml"), spec).unwrap();
+            let kind = "kind = \"json-to-csv\"";
+            std::fs::write(&path, GOOD.replacen(kind, &format!("{kind}\n{instead}"), 1)).unwrap();
+            read(&path)
+        };
+        let by_file = try_it("[output]\ndelimiter = \";\"\n", "spec = \"claims.toml\"").unwrap();
+        let inline = try_it("", "[transform.params.output]\ndelimiter = \";\"").unwrap();
+        assert_eq!(by_file, inline);
+        for (spec, instead, told) in [
+            ("", "spec = \"claim.toml\"", "the transform \"claims-csv\": could not read the spec "),
+            ("a = ", "spec = \"claims.toml\"", "claims.toml: line 1: "),
+            ("[output]\ndelimeter = 1\n", "spec = \"claims.toml\"", "[output] has no key `delimeter`"),
+            ("", "spec = \"claims.toml\"\nparams = { version = 1 }", "has `spec` and `params`"),
+        ] {
+            let fault = try_it(spec, instead).unwrap_err();
+            assert!(fault.message.contains(told), "{fault}");
+            assert!(fault.message.contains("\"claims-csv\""), "{fault}");
         }
     }
 

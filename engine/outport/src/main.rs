@@ -18,6 +18,7 @@ mod put;
 mod reconcile;
 mod roles;
 mod secrets;
+mod spec_file;
 mod storage;
 mod webhook;
 

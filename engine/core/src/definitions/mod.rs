@@ -151,6 +151,8 @@ pub struct TransformSpec {
     /// The kind's parameters.
     #[serde(default = "no_params")]
     pub params: serde_json::Value,
+    /// In place of `params`, a file that has them; none once it was read.
+    pub spec: Option<std::path::PathBuf>,
 }
 
 fn no_params() -> serde_json::Value {

@@ -140,7 +140,7 @@ codes! {
         "one object holds the same key twice",
         "correct the file at its source, or say which of the two counts: `input.duplicate_keys` of a mapping spec";
     JSON_NOT_RECORDS = "json.not_records", Input, Never,
-        "a record is not a JSON object",
+        "a record is not a JSON object, or there are no records where the spec says",
         "send objects: one per line, one after the other, in one array, or a single one";
     JSON_COLUMN_CONFLICT = "json.column_conflict", Input, Never,
         "two different keys of the input give the same column name",
@@ -177,7 +177,7 @@ codes! {
         "correct the record at its source, or the column's type in the spec; with [errors] policy = \"quarantine\" the other records go on";
     MAPPING_REQUIRED = "mapping.required", Input, Never,
         "a value that the spec requires is missing or null",
-        "correct the record at its source, or give the column a default in the spec";
+        "correct the record at its source, or give the column a default in place of `required`";
     MAPPING_UNKNOWN_KEY = "mapping.unknown_key", Input, Never,
         "a record has a key that is in no column, and the spec says unknown_keys = \"error\"",
         "add a [[column]] for it, or set unknown_keys = \"ignore\"";

@@ -152,7 +152,8 @@ struct TransformArgs {
     /// Print the spec as understood and, with an input, its first rows; write nothing
     #[arg(long)]
     explain: bool,
-    /// Where records go that the spec puts into quarantine; <OUTPUT>.rejects.ndjson by default
+    /// Where records go that the spec puts into quarantine; <OUTPUT>.rejects.ndjson by default. What was there goes, even when no
+    /// record is rejected
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Threads that work at once; as many as the machine has cores by default
@@ -161,7 +162,7 @@ struct TransformArgs {
     /// Write the spec that the input keeps to, not the input's rows (json-to-csv)
     #[arg(long, conflicts_with = "explain")]
     infer: bool,
-    /// The input file
+    /// The input file; /dev/stdin for standard input
     #[arg(required_unless_present = "explain")]
     input: Option<PathBuf>,
     /// The output file; - for stdout, which is where --infer writes by default

@@ -16,15 +16,23 @@ use super::TransformArgs;
 use super::send::{io_fault, usage};
 use super::signals::Signals;
 use crate::output;
+use crate::spec_file;
 
 pub fn transform(args: TransformArgs) -> Result<(), Fault> {
     let Some(kind) = args.kind else { return Err(usage("a kind of transform is needed")) };
-    let params = args.spec.as_deref().map_or_else(|| Ok(serde_json::json!({})), read_spec)?;
-    let mut transform = match args.infer {
-        false => outport_transform::build(&kind, &params)?,
-        true if kind == "json-to-csv" => outport_transform::infer(&params)?,
+    let params = args.spec.as_deref().map_or_else(|| Ok(serde_json::json!({})), spec_file::read)?;
+    let transform = match args.infer {
+        false => outport_transform::build(&kind, &params),
+        true if kind == "json-to-csv" => outport_transform::infer(&params),
         true => return Err(usage("--infer writes a spec for json-to-csv and for no other kind")),
     };
+    let mut transform = transform.map_err(|fault| match &args.spec {
+        Some(spec) if fault.code != &code::TRANSFORM_KIND_UNKNOWN => named(spec, fault),
+        _ => fault,
+    })?;
+    if args.explain && kind == "pass-through" {
+        return Err(usage("pass-through has no spec, so there is nothing to explain"));
+    }
     if args.explain {
         return explain(&kind, &params, transform, args.input.as_deref());
     }
@@ -40,10 +48,11 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
         // By its name; later only the transform knows that it failed.
         File::open(&input).map_err(|e| io_fault("open", &input, &e))?;
     }
-    let was_opened = Cell::new(false);
+    let (was_opened, is_gone) = (Cell::new(false), Cell::new(false));
     let open = || {
         if was_opened.replace(true) && !is_file {
-            return Err(io::Error::other("it has to be read twice, and a pipe cannot; save it as a file"));
+            is_gone.set(true);
+            return Err(io::Error::other("it has to be read twice, and a pipe cannot"));
         }
         File::open(&input)
     };
@@ -58,19 +67,25 @@ pub fn transform(args: TransformArgs) -> Result<(), Fault> {
         None if !to_pipe => Some(beside(&target)),
         None => return Err(usage("say with --rejects where bad records go when the output goes to a pipe")),
     };
-    if let Some(rejects) = &rejects {
-        for (other, what) in [(&input, "input"), (&target, "output")] {
-            if is_same(rejects, other) {
-                return Err(usage(format!("{} would be the {what} and the rejects", rejects.display()))
-                    .with_hint("name another file with --rejects"));
-            }
-        }
-    }
+    let output = (!to_pipe).then_some(&target);
+    let named_files = [
+        ("input", Some(&input)),
+        ("spec", args.spec.as_ref()),
+        ("output", output),
+        ("file of rejects", rejects.as_ref()),
+    ];
+    each_its_own(&named_files)?;
     let mut kept = Rejects::new(rejects.as_deref().map(Place::of).transpose()?);
     let run = |transform: &mut dyn Transform, out: &mut dyn Output, rejects: &mut Rejects| {
-        outport_transform::run_with_rejects(transform, open, out, rejects)
+        outport_transform::run_with_rejects(transform, open, out, rejects).map_err(|fault| {
+            let fault = named(&input, fault);
+            match is_gone.get() {
+                true => fault.with_hint("save it as a file; with the columns named in a spec once is enough"),
+                false => fault,
+            }
+        })
     };
-    tokio::spawn(end_by_signal(Signals::listen()?));
+    tokio::spawn(end_by_signal(Signals::listen_in_terminal()?));
     let (summary, rejects) = if to_pipe {
         // A pipe takes nothing back: the whole input is looked at before the first row.
         let mut out = Once(Pipe { out: io::stdout().lock(), reader_is_gone: false });
@@ -109,20 +124,25 @@ async fn end_by_signal(signals: Signals) {
     std::process::exit(128 + number);
 }
 
-/// A spec in TOML, or the same as JSON.
-fn read_spec(path: &Path) -> Result<serde_json::Value, Fault> {
-    let text = std::fs::read_to_string(path).map_err(|e| io_fault("read the spec", path, &e))?;
-    let unreadable = |why: String| {
-        let why = why.replace('\n', " ");
-        Fault::new(&code::CONFIG_UNREADABLE, format!("could not read {}: {why}", path.display()))
-    };
-    if text.trim_start().starts_with('{') {
-        return serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()));
+/// A fault that says which file it is about.
+fn named(file: &Path, fault: Fault) -> Fault {
+    Fault { message: format!("{}: {}", file.display(), fault.message), ..fault }
+}
+
+/// What is read is not written over, and no file is written twice.
+fn each_its_own(files: &[(&str, Option<&PathBuf>)]) -> Result<(), Fault> {
+    for (index, (what, file)) in files.iter().enumerate() {
+        for (other, another) in &files[..index] {
+            if let (Some(file), Some(another)) = (file, another)
+                && (*what, *other) != ("spec", "input")
+                && is_same(file, another)
+            {
+                return Err(usage(format!("{} would be the {other} and the {what}", file.display()))
+                    .with_hint(format!("name another file for the {what}")));
+            }
+        }
     }
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        unreadable(format!("line {line}: {}", error.message()))
-    })
+    Ok(())
 }
 
 fn keeps_bad(params: &serde_json::Value) -> bool {

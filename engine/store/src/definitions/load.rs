@@ -120,6 +120,7 @@ async fn transforms(tx: &Tx) -> Result<Vec<TransformSpec>, StoreError> {
                 name: get(row, "name", doing)?,
                 kind: get(row, "kind", doing)?,
                 params: get(row, "params", doing)?,
+                spec: None,
             })
         })
         .collect()

@@ -49,7 +49,11 @@ impl Place {
                 Ok(Self { path, permissions: Some(there.permissions()) })
             }
             Ok(_) => Err(usage(format!("{} is there and is no file to replace", path.display()))
-                .with_hint("name a file; - writes to standard output")),
+                .with_hint("name a file; - as the output is standard output")),
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+                Err(usage(format!("{} is a link to a file that is not there", path.display()))
+                    .with_hint("name the file itself, or remove the link"))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Ok(Self { path: path.to_owned(), permissions: None })
             }
@@ -217,11 +221,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        for path in [folder.path(), &socket, Path::new("/dev/null")] {
+        let nowhere = folder.path().join("nowhere");
+        std::os::unix::fs::symlink("none", &nowhere).unwrap();
+        for path in [folder.path(), &socket, &nowhere, Path::new("/dev/null")] {
             let fault = write(path, "x").unwrap_err();
             assert_eq!(fault.code.name, "usage.invalid", "{fault}");
         }
-        assert_eq!(files(folder.path()), ["socket"]);
+        assert_eq!(files(folder.path()), ["nowhere", "socket"]);
     }
 
     #[test]
