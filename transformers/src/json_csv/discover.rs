@@ -7,7 +7,7 @@ use super::fast::Fast;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::reading::Stage;
-use super::scanner::{Rules, Scanner};
+use super::scanner::{Lines, Rules, Scanner};
 use super::schema::Schema;
 use super::sink::{Flow, Kind, Sink};
 
@@ -33,7 +33,8 @@ impl Discover {
 
     /// What a scanner has to keep to that goes ahead with records of the same input.
     pub(super) fn rules(&self) -> Rules {
-        Rules { by_lines: self.by_lines, ..Rules::default() }
+        let lines = if self.by_lines { Lines::Each } else { Lines::Free };
+        Rules { lines, ..Rules::default() }
     }
 
     pub(super) fn limits(&self) -> Limits {

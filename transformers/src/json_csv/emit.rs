@@ -9,7 +9,7 @@ use super::fast::{Fast, Run, Separator};
 use super::problem::Problem;
 use super::reading::Stage;
 use super::row::Row;
-use super::scanner::Scanner;
+use super::scanner::{Lines, Scanner};
 use super::schema::Conflict;
 use super::sink::{Flow, Kind, Sink};
 use crate::transform::OUT_FULL;
@@ -135,7 +135,7 @@ impl Emission {
         let limits = discover.limits();
         let fast = dialect
             .is_simple()
-            .then(|| Fast::to_rows(&discover.schema, limits, dialect, discover.rules().by_lines));
+            .then(|| Fast::to_rows(&discover.schema, limits, dialect, discover.rules().lines == Lines::Each));
         Ok(Self {
             sink: Emit {
                 discover,

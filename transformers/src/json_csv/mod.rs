@@ -38,7 +38,7 @@ use self::discover::{Discover, Discovery};
 use self::emit::{Emission, OnLate};
 use self::problem::Problem;
 use self::reading::{Reading, Size, Stage};
-use self::scanner::Rules;
+use self::scanner::{Lines, Rules};
 use self::schema::{Conflict, Schema};
 use crate::spec::{CsvOutput, JsonInput, Layout, Spec};
 use crate::transform::{Finish, OUT_FULL, Summary, Transform};
@@ -137,9 +137,8 @@ impl JsonToCsv {
         };
         let mut transform = Self::with_limits(limits);
         transform.dialect = Dialect::of(output);
-        transform.rules =
-            Rules { layout: input.layout, by_lines: input.layout == Layout::Ndjson, ..Rules::default() };
-        let discover = Discover::new(limits).by_lines(transform.rules.by_lines);
+        transform.rules = Rules { layout: input.layout, lines: Lines::of(input.layout), ..Rules::default() };
+        let discover = Discover::new(limits).by_lines(input.layout == Layout::Ndjson);
         transform.phase = Phase::Front { discovery: Discovery::new(discover), held: Vec::new() };
         let records = input.records.as_ref().map(|path| path.keys()).unwrap_or_default();
         transform.with_records(records.iter().map(String::as_str))

@@ -28,6 +28,10 @@ pub(super) enum Problem {
     AfterArray,
     #[error("{0} stands where a record belongs")]
     NotRecord(&'static str),
+    #[error("a second record stands on the line")]
+    SecondOnLine,
+    #[error("an array stands where a record belongs, by the `format` of the spec")]
+    OtherFormat,
     #[error("there is no array at {0}")]
     NoRecords(String),
     #[error("the key stands twice in one object")]
@@ -54,11 +58,12 @@ impl Problem {
             | Self::Number { .. }
             | Self::Escape { .. }
             | Self::Control { .. }
+            | Self::SecondOnLine
             | Self::AfterArray => &code::JSON_SYNTAX,
             Self::Surrogate | Self::Utf8 { .. } => &code::JSON_UTF8,
             Self::Truncated { .. } => &code::JSON_TRUNCATED,
             Self::Empty(_) => &code::JSON_EMPTY,
-            Self::NotRecord(_) | Self::NoRecords(_) => &code::JSON_NOT_RECORDS,
+            Self::NotRecord(_) | Self::OtherFormat | Self::NoRecords(_) => &code::JSON_NOT_RECORDS,
             Self::DuplicateKey | Self::DuplicateKeyInArray => &code::JSON_DUPLICATE_KEY,
             Self::Depth(_) => &code::JSON_DEPTH,
             Self::RecordTooLarge(_) => &code::JSON_RECORD_TOO_LARGE,
@@ -74,10 +79,23 @@ impl Problem {
             Self::Unexpected { found: b'}' | b']', wanted } if wanted.contains("after the comma") => {
                 Some("JSON has no trailing comma; remove it")
             }
-            Self::Unexpected { found: 0, .. } | Self::Utf8 { first: Some(0xfe | 0xff) } => {
-                Some("the file looks like UTF-16; export it as UTF-8")
-            }
+            Self::Unexpected { found: 0, .. } | Self::Utf8 { first: Some(0xfe | 0xff) } => Some(
+                "the file looks like UTF-16: export it as UTF-8, or set encoding = \"utf-16\" in [input] of a spec",
+            ),
             Self::Unexpected { found: b'/' | b'#', .. } => Some("JSON has no comments; remove them"),
+            Self::Unexpected { found: b'{', wanted } if wanted.contains("as the spec says") => {
+                Some("set format = \"auto\" in [input], or the one that the file has")
+            }
+            Self::SecondOnLine => {
+                Some("put each record on a line of its own, or set format = \"concat\" in [input]")
+            }
+            Self::OtherFormat => Some(
+                "set format = \"array\" in [input], or \"auto\" for whatever comes; or send what the spec says",
+            ),
+            Self::Surrogate => Some("write both halves of the pair as escapes, or the character itself"),
+            Self::Utf8 { .. } => {
+                Some("export the file as UTF-8, or say in a spec what it is: encoding in [input]")
+            }
             Self::LeadingZero => {
                 Some("write the number without the zero, or as a string if the zero matters")
             }

@@ -7,11 +7,75 @@ use serde_json::Value;
 use crate::mapping::{convert, run_cut};
 
 const QUARANTINE: &str = "[errors]\npolicy = \"quarantine\"\nmax_bad = 3\n";
+const COLUMN: &str = "[[column]]\nname = \"a\"\nfrom = \"/a\"\n";
+
+/// A rejected record: its number, and as it came.
+type Rejected<'a> = (u64, &'a str);
+
+/// Rows and rejected records, however the input is cut.
+fn rows_and_rejects(spec: &str, input: &str) -> (String, Vec<(u64, String)>) {
+    let outcome = convert("json-to-csv", spec, input).unwrap();
+    let rejects = outcome.rejects.iter().map(|reject| {
+        let raw = Base64::decode_vec(reject["raw_b64"].as_str().unwrap()).unwrap();
+        (reject["record"].as_u64().unwrap(), String::from_utf8(raw).unwrap())
+    });
+    (outcome.out, rejects.collect())
+}
+
+#[test]
+fn a_line_is_good_or_bad_as_a_whole() {
+    let bad = ["{\"a\":2},\"b\":20}", "{\"a\":2}}", "{\"a\":2}garbage", "{\"a\":2} {\"a\":3}", "{\"a\":2}{"];
+    for format in ["auto", "ndjson"] {
+        let by_keys = format!("[input]\nformat = \"{format}\"\n{QUARANTINE}");
+        for spec in [&by_keys, &format!("{by_keys}{COLUMN}")] {
+            for bad in bad {
+                let rejected = vec![(2, bad.to_owned())];
+                let (out, rejects) = rows_and_rejects(spec, &format!("{{\"a\":1}}\n{bad}\n{{\"a\":4}}\n"));
+                assert_eq!((out.as_str(), &rejects), ("a\n1\n4\n", &rejected), "{format}: {bad}");
+                let (out, rejects) = rows_and_rejects(spec, &format!("{{\"a\":1}}\n{bad}"));
+                assert_eq!((out.as_str(), &rejects), ("a\n1\n", &rejected), "{format}: {bad} at the end");
+            }
+        }
+    }
+}
+
+#[test]
+fn where_nobody_says_it_the_first_record_shows_whether_lines_are_records() {
+    let spec = format!("{QUARANTINE}{COLUMN}type = \"integer\"\n");
+    let none: &[Rejected<'_>] = &[];
+    let cases: [(&str, &str, &[Rejected<'_>]); 8] = [
+        ("{\n\"a\":1\n}\n{\"a\":2}", "1 2", none),
+        ("{\n\"a\":1\n}\n{\n\"a\":\"x\"\n}\n{\"a\":3}", "1 3", &[(2, "{\n\"a\":\"x\"\n}")]),
+        ("{\n\"a\":0,\"items\":[\n{\"a\":1},\n{\"a\":2}\n]}", "0", none),
+        ("{\"a\":1}{\"a\":2}\n{\n\"a\":3}", "1 2 3", none),
+        ("# export\n\n{\n\"a\":1\n}\n{\n\"a\":2\n}\n", "1 2", &[(1, "# export")]),
+        ("# export\n{\"a\":1}\n{\"a\":\n{\"a\":3}\n", "1 3", &[(1, "# export"), (3, "{\"a\":")]),
+        ("{\"a\":1}\njunk\n{\"a\":3}", "1 3", &[(2, "junk")]),
+        // As the page says: behind a first line that is a record, each record is a line.
+        ("{\"a\":1}\n{\n\"a\":2\n}", "1", &[(2, "{"), (3, "\"a\":2"), (4, "}")]),
+    ];
+    for (input, rows, rejected) in cases {
+        let (out, rejects) = rows_and_rejects(&spec, input);
+        let expected = format!("a {rows} ").replace(' ', "\n");
+        let rejected: Vec<_> = rejected.iter().map(|(record, raw)| (*record, (*raw).to_owned())).collect();
+        assert_eq!((out, rejects), (expected, rejected), "{input}");
+    }
+    for input in [
+        "{\"a\":1\n{\"a\":2}\n",
+        "{\n\"a\":1\n}\n{\"a\":}\n",
+        "{\"a\":1}{\"a\":2}\n{\"a\":}\n",
+        "{\n\"a\":1\n",
+    ] {
+        let fault = convert("json-to-csv", &spec, input).err().unwrap_or_else(|| panic!("{input}"));
+        assert!(fault.hint().contains("format = \"ndjson\""), "{input}: {}", fault.report());
+    }
+}
 
 #[test]
 fn a_good_record_behind_a_bad_one_that_is_cut_inside_a_character() {
-    let columns = format!("{QUARANTINE}[[column]]\nname = \"a\"\nfrom = \"/a\"\n");
-    for spec in [QUARANTINE, &columns] {
+    let by_lines = format!("[input]\nformat = \"ndjson\"\n{QUARANTINE}");
+    let columns = format!("{by_lines}{COLUMN}");
+    for spec in [&by_lines, &columns] {
         for character in ["é", "€", "😀"] {
             for bad in ["\n", "\"\n", "\",\n", "\u{1}\n"] {
                 let input =
@@ -91,6 +155,8 @@ fn one_record_a_line_is_one_record_a_line_everywhere() {
     refused_everywhere(spec, "{\"a\":1}\n", "{\"a\":\n1}\n", "json.syntax");
     refused_everywhere(spec, "{\"a\":1}\n", "{\n\"a\":1}\n", "json.syntax");
     refused_everywhere(spec, "{\"a\":[1]}\n", "{\"a\":[1,\n2]}\n", "json.syntax");
+    refused_everywhere(spec, "{\"a\":1}\n", "{\"a\":1}{\"a\":2}\n", "json.syntax");
+    refused_everywhere(spec, "{\"a\":1}\n", "{\"a\":1} {\"a\":2}\n", "json.syntax");
 }
 
 #[test]

@@ -236,6 +236,9 @@ fn bad_rows_are_kept_apart() {
     }
     let text = "n,t\n1,a\nx,b\n";
     fails(&spec.replace("= 4", "= \"40%\""), text, "mapping.too_many_bad", "1 records are bad");
+    // Without a first row nobody knows what the others are.
+    let no_header = "[input]\nheader = false\n[errors]\npolicy = \"quarantine\"\nmax_bad = 4\n";
+    fails(no_header, "\nx\ny\nz,w\n", "csv.ragged", "first row and has one cell");
     // Behind these nobody knows where the next row begins.
     fails(spec, "n,t\n1,\"a\n2,b\n", "csv.truncated", "");
     fails(spec, "n,t\n1,\"a\"b\n2,b\n", "csv.syntax", "");

@@ -59,7 +59,7 @@ pub(super) struct Fast {
     path: Path,
     places: Places,
     record_bytes: usize,
-    /// A record with a line feed in it is not for this way.
+    /// A record with a line feed in it, or without one in front of it, is not for this way.
     by_lines: bool,
     delimiter: u8,
     line_end: &'static [u8],
@@ -118,6 +118,9 @@ impl Fast {
         while row.out.len() < most {
             let mut lines = run.lines;
             let Some(inside) = begins(bytes, run.bytes, separator, &mut lines) else { break };
+            if self.by_lines && lines == run.lines {
+                break;
+            }
             let (start, line) = (row.out.len(), lines);
             let mut read = Err(Stop::Order);
             if self.gather == 0 {
@@ -167,6 +170,9 @@ impl Fast {
         loop {
             let mut lines = run.lines;
             let Some(inside) = begins(bytes, run.bytes, separator, &mut lines) else { return run };
+            if self.by_lines && lines == run.lines {
+                return run;
+            }
             let line = lines;
             let Self { shape, path, .. } = self;
             let read = walk::record(bytes, inside, shape, path, &mut Nothing, &mut lines);

@@ -32,7 +32,7 @@ use super::dialect::Dialect;
 use super::limits::Limits;
 use super::problem::{Place, Problem};
 use super::reading::{Reading, Stage};
-use super::scanner::{Rules, Scanner};
+use super::scanner::{Lines, Rules, Scanner};
 use crate::spec::{
     Arrays, Columns, CsvOutput, DuplicateKeys, ErrorPolicy, JsonInput, JsonLayout, Layout, Spec,
 };
@@ -60,9 +60,20 @@ struct Rows {
     mapping: Mapping,
     writer: Writer,
     keeps_bad: bool,
-    /// The record that was bad, and its place.
-    bad: Option<(Bad, Place)>,
-    /// Where the latest record ended.
+    /// A good record of JSON on a line that has not ended: if more stands there, the line is bad.
+    waiting: Option<Record>,
+    /// Records that were bad: why, where, and the byte behind each.
+    bad: Vec<(Bad, Place, u64)>,
+    /// Where the latest record ended that was written or was bad.
+    end: u64,
+}
+
+/// A record between the scanner and its rows.
+#[derive(Debug)]
+struct Record {
+    text: Vec<u8>,
+    place: Place,
+    /// The byte behind it.
     end: u64,
 }
 
@@ -72,18 +83,16 @@ impl Stage for Rows {
         while at < piece.len() && out.len() < OUT_FULL {
             at += scanner.scan(&piece[at..], &mut self.capture)?;
             let Some(text) = self.capture.take() else { continue };
-            let place = scanner.record_place();
-            let facts = Facts { number: scanner.records(), byte: place.byte };
-            let written = self.mapping.rows(&text, facts, &mut self.writer, out);
-            self.capture.give_back(text);
-            self.end = scanner.byte();
-            match written {
-                Ok(_) => {}
-                Err(bad) if self.keeps_bad => {
-                    self.bad = Some((bad, place));
-                    break;
-                }
-                Err(bad) => return Err(bad.fault(place)),
+            let record = Record { text, place: scanner.record_place(), end: scanner.byte() };
+            let waits = self.keeps_bad && scanner.ends_with_line();
+            self.write_waiting(out)?;
+            if waits {
+                self.waiting = Some(record);
+            } else {
+                self.write(record, out)?;
+            }
+            if !self.bad.is_empty() {
+                break;
             }
         }
         Ok(at)
@@ -95,6 +104,27 @@ impl Stage for Rows {
 
     fn fault(&self, scanner: &Scanner, problem: &Problem) -> Fault {
         scanner.fault(problem, &self.capture)
+    }
+}
+
+impl Rows {
+    fn write(&mut self, record: Record, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let Record { text, place, end } = record;
+        let facts = Facts { number: place.record.unwrap_or_default(), byte: place.byte };
+        let written = self.mapping.rows(&text, facts, &mut self.writer, out);
+        self.capture.give_back(text);
+        self.end = end;
+        match written {
+            Ok(_) => {}
+            Err(bad) if self.keeps_bad => self.bad.push((bad, place, end)),
+            Err(bad) => return Err(bad.fault(place)),
+        }
+        Ok(())
+    }
+
+    /// The line of the waiting record has ended with it.
+    fn write_waiting(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.waiting.take().map_or(Ok(()), |record| self.write(record, out))
     }
 }
 
@@ -141,13 +171,14 @@ impl Mapped {
             mapping: Mapping::new(input, spec.columns(), spec.filters(), arrays, About::default()),
             writer,
             keeps_bad: quarantine.is_some(),
-            bad: None,
+            waiting: None,
+            bad: Vec::new(),
             end: 0,
         };
         Self {
             input: input.clone(),
             limits,
-            reading: reading(input, limits, quarantine.is_some()),
+            reading: reading(input, limits, lines(input, quarantine.is_some())),
             stage,
             header: Vec::new(),
             columns: None,
@@ -169,7 +200,6 @@ impl Mapped {
             // What the scanner has still to see of the bytes before these.
             let (before, held) = (self.reading.scanner.byte(), self.reading.held());
             let read = self.reading.take(rest, &mut self.stage, out);
-            let is_by_lines = self.is_by_lines();
             let Some(quarantine) = &mut self.quarantine else {
                 taken += read?;
                 continue;
@@ -178,36 +208,53 @@ impl Mapped {
                 Ok(read) => {
                     quarantine.read(&rest[..read]);
                     taken += read;
-                    if let Some((bad, place)) = self.stage.bad.take() {
-                        let end = self.stage.end;
-                        let fault = bad.fault(place.clone());
-                        quarantine.reject(&place, end, &fault.message)?;
-                    }
-                    quarantine.forget(self.stage.end);
+                    self.set_apart()?;
                 }
                 // Only where a line is a record is it known where the next one begins.
-                Err(fault) if is_by_lines => {
+                Err(fault) if self.reading.scanner.ends_with_line() => {
                     let scanned = (self.reading.scanner.byte() - before).saturating_sub(held);
                     let read = usize::try_from(scanned).unwrap_or(0).min(rest.len());
                     quarantine.read(&rest[..read]);
-                    // Right in front of what is no UTF-8 a record may have ended that is bad too.
-                    if let Some((bad, place)) = self.stage.bad.take() {
-                        quarantine.reject(&place, self.stage.end, &bad.fault(place.clone()).message)?;
-                    }
-                    quarantine.forget(self.stage.end);
                     taken += read;
+                    self.end_waiting(out)?;
                     self.leaving_out = Some(fault);
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => return Err(self.not_left_out(fault)),
             }
         }
         Ok(taken)
     }
 
-    fn is_by_lines(&self) -> bool {
-        self.input.records.is_none()
-            && matches!(self.input.layout, Layout::Auto | Layout::Ndjson)
-            && !self.reading.is_array()
+    /// Bad records go to the rejects; what was read up to them and of them is not needed any more.
+    fn set_apart(&mut self) -> Result<(), Fault> {
+        let Some(quarantine) = &mut self.quarantine else { return Ok(()) };
+        for (bad, place, end) in self.stage.bad.drain(..) {
+            quarantine.reject(&place, end, &bad.fault(place.clone()))?;
+        }
+        quarantine.forget(self.stage.end);
+        Ok(())
+    }
+
+    /// Something is wrong where the scanner stands: with the waiting record too, if that is on the same line.
+    fn end_waiting(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let scanner = &self.reading.scanner;
+        if scanner.line() > scanner.ended_line() {
+            self.stage.write_waiting(out)?;
+        }
+        self.stage.waiting = None;
+        self.set_apart()
+    }
+
+    /// The fault of a record that cannot be left out.
+    fn not_left_out(&self, fault: Fault) -> Fault {
+        let may_be_lines = self.input.layout == Layout::Auto && self.input.records.is_none();
+        if self.quarantine.is_none() || !may_be_lines || self.reading.is_array() {
+            return fault;
+        }
+        fault.with_hint(
+            "this record is not on one line, so nobody can say where the next one begins; correct it, or set format = \"ndjson\" in \
+             [input] if each record is to be on one line",
+        )
     }
 
     /// Reads to the end of the line in which something was wrong, and goes on behind it.
@@ -238,10 +285,11 @@ impl Mapped {
         let inside = kept[blank..].iter().filter(|byte| **byte == b'\n').count() as u64;
         let line = if has_begun { scanner.record_place().line } else { scanner.line() };
         let place = Place { record: Some(record), line, byte, path: None };
-        quarantine.reject(&place, end, &fault.message)?;
+        quarantine.reject(&place, end, fault)?;
         quarantine.forget(end);
         self.stage.end = end;
-        self.reading = reading(&self.input, self.limits, true).resumed(end, line + inside, record);
+        let lines = scanner.lines();
+        self.reading = reading(&self.input, self.limits, lines).resumed(end, line + inside, record);
         Ok(())
     }
 
@@ -254,12 +302,15 @@ impl Mapped {
         let size = match ended {
             Ok(size) => size,
             // The last line, cut.
-            Err(fault) if self.quarantine.is_some() && self.is_by_lines() && self.has_begun() => {
+            Err(fault) if self.cuts_last_line() => {
+                self.end_waiting(out)?;
                 self.go_on_behind(&fault)?;
                 self.reading.end(&mut self.stage)?
             }
-            Err(fault) => return Err(fault),
+            Err(fault) => return Err(self.not_left_out(fault)),
         };
+        self.stage.write_waiting(out)?;
+        self.set_apart()?;
         self.stage.writer.finish(out);
         let rejected = self.quarantine.as_ref().map_or(0, Quarantine::bad);
         if let Some(quarantine) = &self.quarantine {
@@ -269,22 +320,30 @@ impl Mapped {
         Ok(Summary { records, rejected, columns, bytes_in: size.bytes, bytes_out: 0 })
     }
 
-    /// Whether more than blanks stands behind the last record.
-    fn has_begun(&self) -> bool {
+    /// Whether the input ends inside of a line that can be left out.
+    fn cuts_last_line(&self) -> bool {
         let kept = self.quarantine.as_ref().map(Quarantine::kept).unwrap_or_default();
-        kept.iter().any(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+        let has_begun = kept.iter().any(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        has_begun && self.reading.scanner.ends_with_line()
     }
 }
 
-fn reading(input: &JsonInput, limits: Limits, keeps_bad: bool) -> Reading {
+/// How records stand on lines: who is to leave out a bad one has to know where it ends.
+fn lines(input: &JsonInput, keeps_bad: bool) -> Lines {
+    match input.layout {
+        Layout::Auto if keeps_bad && input.records.is_none() => Lines::AsFirst,
+        layout => Lines::of(layout),
+    }
+}
+
+fn reading(input: &JsonInput, limits: Limits, lines: Lines) -> Reading {
     let keys = input.records.as_ref().map(|path| path.keys()).unwrap_or_default();
     let records: Vec<Vec<u8>> = keys.iter().map(|key| key.clone().into_bytes()).collect();
     Reading::new(limits, &records).with_rules(Rules {
         is_whole: true,
         allows_duplicates: input.duplicate_keys != DuplicateKeys::Error,
         layout: input.layout,
-        // Who is to leave out a bad record has to know where it ends.
-        by_lines: input.layout == Layout::Ndjson || (keeps_bad && input.layout == Layout::Auto),
+        lines,
         may_be_empty: false,
     })
 }

@@ -29,6 +29,7 @@ struct Reject<'a> {
     byte: u64,
     /// Bytes of the record.
     len: u64,
+    code: &'static str,
     error: &'a str,
     /// The record as it came (RFC 4648 section 4); its front, if it is larger than a record may be.
     raw_b64: String,
@@ -69,7 +70,8 @@ impl Quarantine {
     ///
     /// # Errors
     /// It is one too many.
-    pub(super) fn reject(&mut self, place: &Place, to: u64, error: &str) -> Result<(), Fault> {
+    pub(super) fn reject(&mut self, place: &Place, to: u64, fault: &Fault) -> Result<(), Fault> {
+        let error = &fault.message;
         self.bad += 1;
         if let MaxBad::Count(most) = self.max_bad
             && self.bad > most
@@ -85,6 +87,7 @@ impl Quarantine {
             line: place.line,
             byte: place.byte,
             len: to - place.byte,
+            code: fault.code.name,
             error,
             raw_b64: Base64::encode_string(&raw[..raw.len().min(self.most)]),
         };
@@ -93,7 +96,7 @@ impl Quarantine {
         })?;
         self.lines.extend_from_slice(&line);
         self.lines.push(b'\n');
-        error.clone_into(&mut self.last);
+        self.last.clone_from(error);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::super::fast::Separator;
 use super::super::problem::Problem;
 use super::super::sink::{Flow, Sink};
-use super::{Container, Scanner, State};
+use super::{Container, Lines, Scanner, State};
 use crate::spec::Layout;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -104,7 +104,10 @@ impl Scanner {
             (Start, b'[')
                 if matches!(self.rules.layout, Layout::Ndjson | Layout::Object | Layout::Concat) =>
             {
-                return Err(Problem::NotRecord("an array"));
+                return Err(Problem::OtherFormat);
+            }
+            (Stream, b'{') if self.lines() == Lines::Each && self.line == self.ended_line => {
+                return Err(Problem::SecondOnLine);
             }
             (Start | Stream, b'{') => return self.record_begins(Stream, sink),
             (ArrayStart | ArrayComma, b'{') => return self.record_begins(ArrayRecord, sink),
@@ -135,6 +138,9 @@ impl Scanner {
 
     fn record_begins<S: Sink>(&mut self, after: Between, sink: &mut S) -> Result<Flow, Problem> {
         self.between = after;
+        if self.ended_line > 0 && self.rules.lines == Lines::AsFirst {
+            self.rules.lines = if self.lines() == Lines::Each { Lines::Each } else { Lines::Free };
+        }
         self.records += 1;
         self.record_byte = self.byte();
         self.record_line = self.line;

@@ -57,6 +57,24 @@ enum State {
     },
 }
 
+/// How the records of a stream stand on its lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// As they like.
+    Free,
+    /// Each on a line of its own.
+    Each,
+    /// As the first one does.
+    AsFirst,
+}
+
+impl Lines {
+    /// What a layout says about them.
+    pub(super) fn of(layout: Layout) -> Self {
+        if layout == Layout::Ndjson { Self::Each } else { Self::Free }
+    }
+}
+
 /// What is told, and what is taken for right, beyond RFC 8259.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rules {
@@ -66,8 +84,8 @@ pub(super) struct Rules {
     pub(super) allows_duplicates: bool,
     /// How records have to stand in the input.
     pub(super) layout: Layout,
-    /// In a stream a record stands on one line.
-    pub(super) by_lines: bool,
+    /// Whether each record of a stream stands on a line of its own.
+    pub(super) lines: Lines,
     /// There may be no record at all.
     pub(super) may_be_empty: bool,
 }
@@ -78,7 +96,7 @@ impl Default for Rules {
             is_whole: false,
             allows_duplicates: false,
             layout: Layout::Auto,
-            by_lines: false,
+            lines: Lines::Free,
             may_be_empty: false,
         }
     }
@@ -108,6 +126,8 @@ pub(super) struct Scanner {
     records: u64,
     record_byte: u64,
     record_line: u64,
+    /// The line on which the latest record ended; 0 before there is one.
+    ended_line: u64,
 }
 
 impl Scanner {
@@ -129,6 +149,7 @@ impl Scanner {
             records: 0,
             record_byte: 0,
             record_line: 1,
+            ended_line: 0,
         }
     }
 
@@ -142,6 +163,31 @@ impl Scanner {
     pub(super) fn resumed(mut self, byte: u64, line: u64, records: u64) -> Self {
         (self.base, self.line, self.records, self.between) = (byte, line, records, Between::Stream);
         self
+    }
+
+    /// The line on which the latest record ended; 0 before there is one.
+    pub(super) fn ended_line(&self) -> u64 {
+        self.ended_line
+    }
+
+    /// How records stand on lines, as far as the input has shown it.
+    pub(super) fn lines(&self) -> Lines {
+        let first_is_alone = (1..self.line).contains(&self.ended_line) && self.record_line == self.ended_line;
+        match self.rules.lines {
+            Lines::AsFirst if first_is_alone && self.open.is_empty() => Lines::Each,
+            lines => lines,
+        }
+    }
+
+    /// Whether it is known where the record ends in which something is wrong here: with its line.
+    pub(super) fn ends_with_line(&self) -> bool {
+        let is_stream = !self.is_array() && self.wrapper.is_none();
+        let is_on_one_line = || match self.open.is_empty() {
+            true => self.ended_line == 0 || self.record_line == self.ended_line,
+            false => self.record_line == self.line,
+        };
+        is_stream
+            && (self.rules.lines == Lines::Each || self.rules.lines == Lines::AsFirst && is_on_one_line())
     }
 
     /// Where the latest record began.
@@ -179,6 +225,7 @@ impl Scanner {
             self.base += run.bytes as u64;
             self.records += run.records;
             self.line += run.lines;
+            self.ended_line = self.line;
             self.between = self.between.behind_record();
         }
     }
@@ -248,7 +295,10 @@ impl Scanner {
         let (record, path) = if self.in_wrapper() {
             (None, None)
         } else if self.open.is_empty() {
-            (self.between.awaits_record().then_some(self.records + 1), None)
+            // More on the line of a record that has it for itself is a part of that record.
+            let is_behind = self.lines() == Lines::Each && self.line == self.ended_line;
+            let record = if is_behind { self.records } else { self.records + 1 };
+            (self.between.awaits_record().then_some(record), None)
         } else {
             (Some(self.records), sink.pointer())
         };
@@ -311,7 +361,11 @@ impl Scanner {
     fn skip_blanks(&mut self, piece: &[u8]) -> Option<u8> {
         while let Some(byte) = piece.get(self.at) {
             match byte {
-                b'\n' if self.rules.by_lines && self.between == Between::Stream && !self.open.is_empty() => {
+                b'\n'
+                    if self.rules.lines == Lines::Each
+                        && self.between == Between::Stream
+                        && !self.open.is_empty() =>
+                {
                     return Some(b'\n');
                 }
                 b'\n' => self.line += 1,
@@ -453,6 +507,7 @@ impl Scanner {
             return Ok(Flow::Continue);
         }
         self.state = State::Between;
+        self.ended_line = self.line;
         Ok(sink.end_record())
     }
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use self::tree::Tree;
 use super::capture::Capture;
-use super::reading;
 use super::tape::Tape;
+use super::{lines, reading};
 use crate::codec::{Encode, wrap};
 use crate::json_csv::by_spec::decode;
 use crate::json_csv::limits::Limits;
@@ -59,7 +59,7 @@ pub fn infer(params: &Value) -> Result<Box<dyn Transform>, Fault> {
         tree: Tree::new(limits, input.duplicate_keys),
     };
     let given = params.get("input").cloned().unwrap_or_default();
-    let infer = Infer { reading: reading(input, limits, false), look, given, ended: None };
+    let infer = Infer { reading: reading(input, limits, lines(input, false)), look, given, ended: None };
     Ok(wrap(Box::new(infer), decode(&spec), Encode::default()))
 }
 

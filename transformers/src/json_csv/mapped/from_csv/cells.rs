@@ -31,7 +31,8 @@ pub(super) fn text(row: &[u8]) -> Result<&str, Bad> {
     let text = std::str::from_utf8(row)
         .map_err(|_| Bad::new(&code::CSV_UTF8, "the bytes of the row are not UTF-8"))?;
     if text.contains('\0') {
-        return Err(Bad::new(&code::CSV_SYNTAX, "NUL stands in the row"));
+        return Err(Bad::new(&code::CSV_SYNTAX, "NUL stands in the row")
+            .with_hint("correct the row at its source; in every row it means that the file is UTF-16: set `encoding` in [input]"));
     }
     Ok(text)
 }

@@ -142,7 +142,9 @@ impl CsvToJson {
             if let Err(bad) = self.data(Facts { number: self.records, byte }, out) {
                 let fault = bad.fault(place.clone());
                 match &mut self.quarantine {
-                    Some(quarantine) => quarantine.reject(&place, self.rows.end(), &fault.message)?,
+                    // Without a first row nobody knows what the others have to be.
+                    Some(_) if self.record.is_none() && fault.code == &code::CSV_RAGGED => return Err(fault),
+                    Some(quarantine) => quarantine.reject(&place, self.rows.end(), &fault)?,
                     None => return Err(fault),
                 }
             }
@@ -194,7 +196,8 @@ impl CsvToJson {
                 let names = header::numbers(&self.cells)?;
                 if self.began_blank && names.len() == 1 {
                     let what = "this is the first row and has one cell; what is blank in front of it may be rows, too";
-                    return Err(Bad::new(&code::CSV_RAGGED, what));
+                    return Err(Bad::new(&code::CSV_RAGGED, what)
+                        .with_hint("remove the blank lines in front of the first row, if they are none"));
                 }
                 header::check(&names, &self.columns, &self.filters)?;
                 unknown.insert(Record::new(names, &self.columns, &self.filters, &self.input.null))
