@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use outport_core::Fault;
+use outport_core::{Fault, code};
 use serde_json::Value;
 
 use super::super::keys::COLUMN;
 use super::super::words::{Kind, RoundWord, TypeWord, UnknownWord};
 use super::super::{
-    Absent, Cell, Column, Columns, Decimal, Explode, Form, JsonText, Others, Path, Source, Type,
+    Absent, Cell, Column, Columns, Decimal, Explode, Filter, Form, JsonText, Others, Path, Source, Type,
 };
 use super::moment;
-use super::table::Table;
+use super::table::{Table, fault};
 
 pub(super) fn columns(
     output: &Table<'_>,
@@ -111,6 +111,29 @@ pub(super) fn from(table: &Table<'_>, explode: Option<&Explode>) -> Result<Path,
         return Err(table.invalid("from", wrong, "write a slash and the name in the header: `/amount`"));
     }
     Ok(path)
+}
+
+/// Without a header the columns of CSV are called 1, 2, ...: another name is never there, and so never meant.
+pub(super) fn are_numbers(columns: &Columns, filters: &[Filter]) -> Result<(), Fault> {
+    let columns = match columns {
+        Columns::Given { columns, .. } => &columns[..],
+        Columns::Observed => &[],
+    };
+    let of_columns = columns.iter().enumerate().filter_map(|(index, column)| match &column.source {
+        Source::Record { from, .. } => Some((format!("column {} {:?}", index + 1, column.name), from)),
+        _ => None,
+    });
+    let of_filters = filters.iter().enumerate().map(|(index, f)| (format!("filter {}", index + 1), &f.from));
+    for (place, from) in of_columns.chain(of_filters) {
+        let name = from.keys().first().map(String::as_str).unwrap_or_default();
+        let is_number = name.parse::<u32>().is_ok_and(|number| number > 0 && number.to_string() == name);
+        if !is_number {
+            let wrong = "`from` is no number of a column, and with header = false there are no names";
+            return Err(fault(&code::CONFIG_INVALID, Kind::CsvToJson, &place, wrong)
+                .with_hint("count the columns from 1: `/1`, `/2`"));
+        }
+    }
+    Ok(())
 }
 
 /// The key, no index, by which a path goes on behind an array: always missing, and so never meant.

@@ -75,6 +75,11 @@ impl Spec {
         };
         let columns = columns::columns(&output, list(&spec, "column")?, explode)?;
         let filters = filters::filters(kind, list(&spec, "filter")?, explode)?;
+        if let Conversion::CsvToJson { input, .. } = &conversion
+            && !input.header
+        {
+            columns::are_numbers(&columns, &filters)?;
+        }
         Ok(Self {
             conversion,
             input: input::any(&input)?,

@@ -41,11 +41,8 @@ fn format_in(table: &Table<'_>, format: &str, with_time: bool) -> Result<MomentI
     }
     let wrong = |why: &str, hint: &str| Err(table.invalid("in", &format!("is {format:?}: {why}"), hint));
     if !format.contains('%') {
-        let hint = match nearest(format, ["rfc3339", "unix", "unix_ms"].into_iter()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "use rfc3339, unix, unix_ms, or a strptime pattern such as \"%Y-%m-%d\"".to_owned(),
-        };
-        return wrong("that is neither a format nor a pattern", &hint);
+        let hint = "use rfc3339, unix (seconds), unix_ms, or a strptime pattern such as \"%Y-%m-%d\"";
+        return wrong("that is neither a format nor a pattern", hint);
     }
     // What it writes it must read, and read as a whole date.
     let sample = sample();
@@ -59,7 +56,11 @@ fn format_in(table: &Table<'_>, format: &str, with_time: bool) -> Result<MomentI
     if parts.iana_time_zone().is_some() {
         return wrong("names of zones inside values are not read", "read the offset with %z, or set `tz`");
     }
-    if parts.timestamp().is_some() {
+    if let Some(time) = parts.timestamp() {
+        let has_fraction = strtime::format(format, &sample).is_ok_and(|text| text.contains("123"));
+        if has_fraction && time.subsec_nanosecond() == 0 {
+            return wrong("it has a fraction beside seconds since 1970", "use `unix`, which has fractions");
+        }
         return Ok(MomentIn::Pattern(format.to_owned()));
     }
     if parts.to_date().ok() != Some(sample.date()) {

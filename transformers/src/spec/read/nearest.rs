@@ -10,10 +10,12 @@ pub(in super::super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a 
         .map(|(_, candidate)| candidate)
 }
 
-/// The hint for a word that is none of a list.
+/// The hint for a word that is none of a list: all of the list, since the nearest by its letters may be another thing altogether
+/// (`zip` and `gzip`).
 pub(super) fn word_hint(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("use one of: {}", known.join(", ")),
+    let list = known.join(", ");
+    match nearest(&word.to_ascii_lowercase(), known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? There are: {list}"),
+        None => format!("use one of: {list}"),
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use outport_core::{Code, Fault, code};
 use serde_json::{Map, Value};
 
-use super::super::keys::{Key, SECTIONS, Section};
+use super::super::keys::{FILTER, Key, SECTIONS, Section};
 use super::super::words::{Kind, Word};
 use super::super::{Path, Scalar};
 use super::nearest::{nearest, word_hint};
@@ -37,7 +37,7 @@ impl<'a> Table<'a> {
     ) -> Result<Self, Fault> {
         let values = match value {
             None => Cow::Owned(Map::new()),
-            Some(Value::Object(values)) => Cow::Borrowed(values),
+            Some(Value::Object(values)) if !value.is_some_and(is_toml_date) => Cow::Borrowed(values),
             Some(other) => {
                 let wrong = format!("is {}, not a table of keys", what(other));
                 return Err(fault(&code::CONFIG_INVALID, kind, &place, &wrong).with_hint(format!(
@@ -106,7 +106,7 @@ impl<'a> Table<'a> {
         Err(self.invalid(
             key.name,
             &format!("has no meaning without {other}"),
-            format!("remove it, or add {other}"),
+            format!("remove it, or set {other}"),
         ))
     }
 
@@ -147,7 +147,7 @@ impl<'a> Table<'a> {
     fn typed<T>(&self, key: &str, wanted: &str, take: impl Fn(&Value) -> Option<T>) -> Result<T, Fault> {
         let value = self.value(key)?;
         take(&value).ok_or_else(|| {
-            let hint = match is_toml_date(&value) {
+            let hint = match is_toml_date(&value) && wanted.contains("text") {
                 true => "put the date into quotes".to_owned(),
                 false => format!("write {wanted}"),
             };
@@ -258,7 +258,12 @@ impl<'a> Table<'a> {
         match scalar {
             Scalar::Number(number) if !exact(&number) => {
                 let wrong = format!("is the number {number}, which TOML would hold as another");
-                Err(self.invalid(key, &wrong, "write it in its shortest form, or put it into quotes"))
+                // Text is never equal to a number: quotes would make a filter that nothing passes.
+                let hint = match std::ptr::eq(self.section, &FILTER) {
+                    true => "write it in its shortest form; digits as they stand are found by `matches`",
+                    false => "write it in its shortest form, or put it into quotes",
+                };
+                Err(self.invalid(key, &wrong, hint))
             }
             scalar => Ok(scalar),
         }

@@ -190,7 +190,10 @@ fn a_spec_is_shared_by_threads() {
 fn a_kind_without_a_spec_is_refused() {
     let fault = Spec::read("pass-through", &Value::Null).unwrap_err();
     assert_eq!(fault.code, &code::TRANSFORM_KIND_UNKNOWN);
-    assert_eq!(Spec::read("json-to-cvs", &Value::Null).unwrap_err().hint(), "did you mean `json-to-csv`?");
+    assert_eq!(
+        Spec::read("json-to-cvs", &Value::Null).unwrap_err().hint(),
+        "did you mean `json-to-csv`? There are: json-to-csv, csv-to-json, json-to-json"
+    );
 }
 
 #[test]
