@@ -2,6 +2,8 @@
 
 use base64ct::{Base64, Encoding};
 use outport_transform::{build, run_with_rejects};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::mapping::{convert, run_cut};
@@ -176,4 +178,61 @@ fn places_behind_a_filter_say_what_they_count() {
     assert_eq!(fault.code.name, "json.too_many_columns");
     assert!(fault.message.contains("record 3 (line 3, byte 28, at /b)"), "{fault}");
     assert!(fault.message.contains("counted behind what the spec filters"), "{fault}");
+}
+
+/// Lines that are records, no records, and blank.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let parts: [&[u8]; 14] = [
+        b"{\"a\":1}",
+        b"{\"a\":\"\xc3\xa9\"}",
+        b"{\"a\":1,\"a\":2}",
+        b"{\"a\":[{}]}",
+        b"{}",
+        b"{",
+        b"}",
+        b"\"",
+        b" ",
+        b"\r",
+        b"[1]",
+        b"\xff",
+        b"\xe2\x82",
+        b",",
+    ];
+    let part = proptest::sample::select(parts.to_vec());
+    // Mostly one part: a whole record.
+    prop_oneof![4 => vec(part.clone(), 1), 1 => vec(part, 0..4)].prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    /// Each line by itself says whether it is good, and what becomes of it among others is the same.
+    #[test]
+    fn lines_do_not_matter_to_one_another(lines in vec(line(), 1..12), length in 1..40_usize, ends in any::<bool>()) {
+        let by_lines = format!("[input]\nformat = \"ndjson\"\n{COLUMN}");
+        let mut input = lines.join(&b'\n');
+        if ends {
+            input.push(b'\n');
+        }
+        let (mut rows, mut bad) = (String::from("a\n"), Vec::new());
+        for line in &lines {
+            match run_cut("json-to-csv", &by_lines, line, line.len().max(1)) {
+                Ok(alone) => rows += alone.out.strip_prefix("a\n").unwrap(),
+                Err(fault) if fault.code.name == "json.empty" => {}
+                Err(_) => bad.push(line.clone()),
+            }
+        }
+        let spec = format!("[errors]\npolicy = \"quarantine\"\nmax_bad = 100\n{by_lines}");
+        match run_cut("json-to-csv", &spec, &input, length) {
+            Ok(outcome) => {
+                prop_assert_eq!(outcome.out, rows);
+                let raw = |reject: &Value| Base64::decode_vec(reject["raw_b64"].as_str().unwrap()).unwrap();
+                let found: Vec<_> = outcome.rejects.iter().map(raw).collect();
+                let trimmed = |line: &Vec<u8>| line.trim_ascii().to_vec();
+                prop_assert_eq!(found.iter().map(trimmed).collect::<Vec<_>>(), bad.iter().map(trimmed).collect::<Vec<_>>());
+            }
+            Err(fault) => {
+                prop_assert_eq!(fault.code.name, "json.empty");
+                prop_assert!(bad.is_empty() && rows == "a\n");
+            }
+        }
+    }
 }
