@@ -152,6 +152,14 @@ fn messages_name_the_file_that_they_are_about() {
     let said = convert(&["in.json", "-", "--spec", "twice.json"]);
     let told = "error: could not read the spec twice.json: the key \"bom\" stands twice at line 1 ";
     assert!(said.starts_with(told) && said.contains("[config.unreadable]"), "{said}");
+    let shown = Outport::new(
+        folder.path(),
+        ["transform", "json-to-csv", "in.json", "--explain", "--spec", "apart.toml"],
+    );
+    std::fs::write(path("apart.toml"), "[errors]\npolicy = \"quarantine\"\nmax_bad = 1\n").unwrap();
+    let shown = shown.run().unwrap();
+    let told = "# The first rows of in.json, 1 of its records rejected so far:\nid\n1\n";
+    assert!(shown.stdout.ends_with(told), "{}{}", shown.stdout, shown.stderr);
     let said = convert(&[".", "-"]);
     assert!(said.starts_with("error: .: could not read the transform's input: "), "{said}");
 }

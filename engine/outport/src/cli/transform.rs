@@ -193,7 +193,13 @@ fn explain(
         .split_inclusive('\n')
         .take(FIRST_ROWS + 1)
         .collect();
-    output::text(&format!("\n# The first rows of {}:\n{}", input.display(), first.concat()))
+    let mut rejects = Vec::new();
+    transform.take_rejects(&mut rejects);
+    let rejected = match rejects.iter().filter(|byte| **byte == b'\n').count() {
+        0 => String::new(),
+        bad => format!(", {bad} of its records rejected so far"),
+    };
+    output::text(&format!("\n# The first rows of {}{rejected}:\n{}", input.display(), first.concat()))
 }
 
 /// Standard output that remembers whether its reader went away.

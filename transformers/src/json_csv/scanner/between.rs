@@ -106,8 +106,11 @@ impl Scanner {
             {
                 return Err(Problem::OtherFormat);
             }
-            (Stream, b'{') if self.lines() == Lines::Each && self.line == self.ended_line => {
-                return Err(Problem::SecondOnLine);
+            (Stream, found) if self.lines() == Lines::Each && self.line == self.ended_line => {
+                return Err(match found {
+                    b'{' => Problem::SecondOnLine,
+                    _ => Problem::Unexpected { wanted: "the end of the line", found },
+                });
             }
             (Start | Stream, b'{') => return self.record_begins(Stream, sink),
             (ArrayStart | ArrayComma, b'{') => return self.record_begins(ArrayRecord, sink),
