@@ -71,6 +71,10 @@ fn where_nobody_says_it_the_first_record_shows_whether_lines_are_records() {
         let fault = convert("json-to-csv", &spec, input).err().unwrap_or_else(|| panic!("{input}"));
         assert!(fault.hint().contains("format = \"ndjson\""), "{input}: {}", fault.report());
     }
+    for input in ["", "\n", "[{\"a\":1},\n{\"a\":}\n]"] {
+        let fault = convert("json-to-csv", &spec, input).err().unwrap_or_else(|| panic!("{input}"));
+        assert!(!fault.hint().contains("ndjson"), "{input}: {}", fault.report());
+    }
 }
 
 #[test]

@@ -248,7 +248,8 @@ impl Mapped {
     /// The fault of a record that cannot be left out.
     fn not_left_out(&self, fault: Fault) -> Fault {
         let may_be_lines = self.input.layout == Layout::Auto && self.input.records.is_none();
-        if self.quarantine.is_none() || !may_be_lines || self.reading.is_array() {
+        let is_stream = self.reading.scanner.records() > 0 && !self.reading.is_array();
+        if self.quarantine.is_none() || !may_be_lines || !is_stream {
             return fault;
         }
         fault.with_hint(
