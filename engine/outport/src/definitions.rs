@@ -12,6 +12,7 @@ use outport_core::{Fault, KeyPattern, code};
 use crate::connection;
 use crate::nearest::nearest;
 use crate::spec_file;
+use crate::toml_line::toml_line;
 
 /// Reads and checks a definitions file.
 pub fn read(path: &Path) -> Result<Definitions, Fault> {
@@ -43,7 +44,7 @@ fn in_transform(transform: &TransformSpec, fault: Fault) -> Fault {
 
 fn parse(text: &str, name: &str) -> Result<Definitions, Fault> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        let line = toml_line(text, &error);
         let message = error.message().replace('\n', " ");
         let said = format!("could not read {name}, line {line}: {message}");
         match unknown_field(&message) {

@@ -20,6 +20,7 @@ mod roles;
 mod secrets;
 mod spec_file;
 mod storage;
+mod toml_line;
 mod webhook;
 
 use std::process::ExitCode;

@@ -8,6 +8,8 @@ use outport_core::{Fault, code};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::toml_line::toml_line;
+
 /// Reads it, as far as that is possible without knowing what the keys mean.
 ///
 /// # Errors
@@ -35,10 +37,7 @@ fn parse(text: &str) -> Result<Value, String> {
         spec.as_object_mut().and_then(|spec| spec.remove("$schema"));
         return Ok(spec);
     }
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        format!("line {line}: {}", error.message())
-    })
+    toml::from_str(text).map_err(|error| format!("line {}: {}", toml_line(text, &error), error.message()))
 }
 
 /// JSON in which no object has a key twice: serde_json would keep the last one, and a setting would be lost. TOML forbids it.

@@ -40,7 +40,7 @@ use self::problem::Problem;
 use self::reading::{Reading, Size, Stage};
 use self::scanner::{Lines, Rules};
 use self::schema::{Conflict, Schema};
-use crate::spec::{CsvOutput, JsonInput, Layout, Spec};
+use crate::spec::{CsvOutput, JsonInput, Spec};
 use crate::transform::{Finish, OUT_FULL, Summary, Transform};
 
 /// Bytes at the front of the input that are held to find the columns in: 8 MiB. Keys that come later cost a second pass; more
@@ -138,7 +138,7 @@ impl JsonToCsv {
         let mut transform = Self::with_limits(limits);
         transform.dialect = Dialect::of(output);
         transform.rules = Rules { layout: input.layout, lines: Lines::of(input.layout), ..Rules::default() };
-        let discover = Discover::new(limits).by_lines(input.layout == Layout::Ndjson);
+        let discover = Discover::new(limits).by_lines(transform.rules.lines == Lines::Each);
         transform.phase = Phase::Front { discovery: Discovery::new(discover), held: Vec::new() };
         let records = input.records.as_ref().map(|path| path.keys()).unwrap_or_default();
         transform.with_records(records.iter().map(String::as_str))

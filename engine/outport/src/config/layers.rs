@@ -8,6 +8,7 @@ use outport_core::{Fault, code};
 use toml::{Table, Value};
 
 use crate::nearest::nearest;
+use crate::toml_line::toml_line;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +115,7 @@ fn file_of(named: Option<&Path>, environment: &BTreeMap<String, String>) -> Opti
 
 fn parse(text: &str, name: &str) -> Result<Table, Fault> {
     text.parse::<Table>().map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = toml_line(text, &error);
         Fault::new(
             &code::CONFIG_UNREADABLE,
             format!("could not read {name}, line {line}: {}", error.message().replace('\n', " ")),

@@ -3,8 +3,10 @@
 
 mod between;
 mod keys;
+mod lines;
 mod number;
 mod scalar;
+mod structure;
 mod text;
 mod wrapper;
 
@@ -12,13 +14,14 @@ use outport_core::Fault;
 
 use self::between::Between;
 use self::keys::Keys;
+pub(super) use self::lines::Lines;
 use self::number::Number;
 use self::text::Text;
 use self::wrapper::Wrapper;
 use super::fast::{Run, Separator};
 use super::limits::Limits;
 use super::problem::{Place, Problem};
-use super::sink::{Flow, Kind, Sink};
+use super::sink::{Flow, Sink};
 use crate::spec::Layout;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,24 +58,6 @@ enum State {
         word: &'static [u8],
         done: usize,
     },
-}
-
-/// How the records of a stream stand on its lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lines {
-    /// As they like.
-    Free,
-    /// Each on a line of its own.
-    Each,
-    /// As the first one does.
-    AsFirst,
-}
-
-impl Lines {
-    /// What a layout says about them.
-    pub(super) fn of(layout: Layout) -> Self {
-        if layout == Layout::Ndjson { Self::Each } else { Self::Free }
-    }
 }
 
 /// What is told, and what is taken for right, beyond RFC 8259.
@@ -163,31 +148,6 @@ impl Scanner {
     pub(super) fn resumed(mut self, byte: u64, line: u64, records: u64) -> Self {
         (self.base, self.line, self.records, self.between) = (byte, line, records, Between::Stream);
         self
-    }
-
-    /// The line on which the latest record ended; 0 before there is one.
-    pub(super) fn ended_line(&self) -> u64 {
-        self.ended_line
-    }
-
-    /// How records stand on lines, as far as the input has shown it.
-    pub(super) fn lines(&self) -> Lines {
-        let first_is_alone = (1..self.line).contains(&self.ended_line) && self.record_line == self.ended_line;
-        match self.rules.lines {
-            Lines::AsFirst if first_is_alone && self.open.is_empty() => Lines::Each,
-            lines => lines,
-        }
-    }
-
-    /// Whether it is known where the record ends in which something is wrong here: with its line.
-    pub(super) fn ends_with_line(&self) -> bool {
-        let is_stream = !self.is_array() && self.wrapper.is_none();
-        let is_on_one_line = || match self.open.is_empty() {
-            true => self.ended_line == 0 || self.record_line == self.ended_line,
-            false => self.record_line == self.line,
-        };
-        is_stream
-            && (self.rules.lines == Lines::Each || self.rules.lines == Lines::AsFirst && is_on_one_line())
     }
 
     /// Where the latest record began.
@@ -375,140 +335,6 @@ impl Scanner {
             self.at += 1;
         }
         None
-    }
-
-    fn wanted_value(&self) -> &'static str {
-        match self.open.last() {
-            Some(Container::Array) => "a value after the comma",
-            _ => "a value",
-        }
-    }
-
-    fn value_begins<S: Sink>(
-        &mut self,
-        byte: u8,
-        wanted: &'static str,
-        piece: &[u8],
-        sink: &mut S,
-    ) -> Result<(), Problem> {
-        match byte {
-            b'{' => self.open(Container::Object, sink),
-            b'[' => self.open(Container::Array, sink),
-            b'"' => self.text_begins(false, piece, sink),
-            b't' => self.in_word(b"true", 0, piece, sink),
-            b'f' => self.in_word(b"false", 0, piece, sink),
-            b'n' => self.in_word(b"null", 0, piece, sink),
-            found => match Number::begin(found) {
-                Some(number) => self.number_begins(number, piece, sink),
-                None => Err(Problem::Unexpected { wanted, found }),
-            },
-        }
-    }
-
-    fn key_begins<S: Sink>(
-        &mut self,
-        byte: u8,
-        wanted: &'static str,
-        piece: &[u8],
-        sink: &mut S,
-    ) -> Result<(), Problem> {
-        match byte {
-            b'"' => self.text_begins(true, piece, sink),
-            found => Err(Problem::Unexpected { wanted, found }),
-        }
-    }
-
-    fn colon<S: Sink>(&mut self, byte: u8, sink: &mut S) -> Result<(), Problem> {
-        if byte != b':' {
-            return Err(Problem::Unexpected { wanted: "`:`", found: byte });
-        }
-        if self.in_array() {
-            sink.cell(b":");
-        }
-        self.at += 1;
-        self.state = State::Value;
-        Ok(())
-    }
-
-    fn comma_or_end<S: Sink>(&mut self, byte: u8, sink: &mut S) -> Result<Flow, Problem> {
-        let container = self.open.last();
-        match (container, byte) {
-            (Some(Container::Object), b'}') | (Some(Container::Array), b']') => return self.close(sink),
-            (Some(Container::Object), b',') => self.state = State::Key,
-            (Some(Container::Array), b',') => self.state = State::Value,
-            (Some(Container::Array), found) => {
-                return Err(Problem::Unexpected { wanted: "`,` or `]`", found });
-            }
-            (_, found) => return Err(Problem::Unexpected { wanted: "`,` or `}`", found }),
-        }
-        if self.in_array() {
-            sink.cell(b",");
-        }
-        self.at += 1;
-        Ok(Flow::Continue)
-    }
-
-    fn open<S: Sink>(&mut self, container: Container, sink: &mut S) -> Result<(), Problem> {
-        if self.open.len() >= self.limits.depth {
-            return Err(Problem::Depth(self.limits.depth));
-        }
-        if container == Container::Array && !self.in_array() {
-            if sink.enters_array() {
-                self.state = State::Records;
-                return Ok(());
-            }
-            self.array_at = Some(self.open.len());
-        }
-        self.state = match container {
-            Container::Object if self.in_array() => {
-                self.keys.open();
-                sink.cell(b"{");
-                State::KeyOrEnd
-            }
-            Container::Object => {
-                sink.open_object();
-                State::KeyOrEnd
-            }
-            Container::Array => {
-                sink.cell(b"[");
-                State::ValueOrEnd
-            }
-        };
-        self.open.push(container);
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Ends the innermost container, and with the outermost the record.
-    fn close<S: Sink>(&mut self, sink: &mut S) -> Result<Flow, Problem> {
-        let Some(container) = self.open.last().copied() else { return Ok(Flow::Continue) };
-        self.state = State::CommaOrEnd;
-        match container {
-            Container::Object if self.in_array() => {
-                if !self.keys.close() && !self.rules.allows_duplicates {
-                    return Err(match self.rules.is_whole {
-                        true => Problem::DuplicateKey,
-                        false => Problem::DuplicateKeyInArray,
-                    });
-                }
-                sink.cell(b"}");
-            }
-            Container::Object => sink.close_object()?,
-            Container::Array => sink.cell(b"]"),
-        }
-        self.at += 1;
-        self.open.pop();
-        if self.array_at == Some(self.open.len()) {
-            self.array_at = None;
-            self.keys.clear();
-            sink.end_cell(Kind::Bare)?;
-        }
-        if !self.open.is_empty() {
-            return Ok(Flow::Continue);
-        }
-        self.state = State::Between;
-        self.ended_line = self.line;
-        Ok(sink.end_record())
     }
 
     #[cfg(test)]

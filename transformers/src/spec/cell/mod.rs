@@ -10,6 +10,7 @@ mod shape;
 
 pub use decimal::Decimal;
 pub use mismatch::{Mismatch, Why};
+pub(super) use moment::with_digits;
 pub use moment::{Moment, MomentIn, MomentOut};
 pub use shape::Shape;
 

@@ -236,7 +236,7 @@ fn spelt(pattern: &str, text: &str, back: &BrokenDownTime, read: Read) -> Result
 }
 
 /// The pattern with so many digits in each fraction of a second (`%f`, `%.f`, `%3f`, `%N` ...); none without a fraction.
-fn with_digits(pattern: &str, digits: u8) -> Option<String> {
+pub(in crate::spec) fn with_digits(pattern: &str, digits: u8) -> Option<String> {
     let (mut result, mut found) = (String::with_capacity(pattern.len() + 2), false);
     let mut parts = pattern.split('%');
     result += parts.next().unwrap_or_default();

@@ -6,6 +6,7 @@ use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
 use outport_core::Fault;
 
+use super::super::cell::with_digits;
 use super::super::zone;
 use super::super::{Moment, MomentIn, MomentOut};
 use super::nearest::nearest;
@@ -57,8 +58,7 @@ fn format_in(table: &Table<'_>, format: &str, with_time: bool) -> Result<MomentI
         return wrong("names of zones inside values are not read", "read the offset with %z, or set `tz`");
     }
     if let Some(time) = parts.timestamp() {
-        let has_fraction = strtime::format(format, &sample).is_ok_and(|text| text.contains("123"));
-        if has_fraction && time.subsec_nanosecond() == 0 {
+        if with_digits(format, 9).is_some() && time.subsec_nanosecond() == 0 {
             return wrong("it has a fraction beside seconds since 1970", "use `unix`, which has fractions");
         }
         return Ok(MomentIn::Pattern(format.to_owned()));
